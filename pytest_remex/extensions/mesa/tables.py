@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from pandas.io.parsers import TextFileReader
+
     from pytest_remex.extensions.mesa.layout import TableHeader
 
     Target = np.ndarray[Any, np.dtype[Any]]
@@ -167,20 +169,28 @@ def _numbers(column: pd.Series, kind: str) -> Sequence[float] | Target | None:
 
 def _packed_parts(rows: _PackedRows, columns: int) -> Iterator[pd.DataFrame]:
     try:
-        with pd.read_csv(
-            rows,
-            sep="\t",
-            names=range(columns),
-            header=None,
-            index_col=False,
-            chunksize=rows.layout.at_once,
-            low_memory=False,
-            float_precision=PRECISION,
-            quoting=csv.QUOTE_NONE,
-        ) as parts:  # type: ignore[call-overload]  # the stubs require more methods than it uses
+        with _open(rows, "\t", range(columns), rows.layout.at_once) as parts:
             yield from parts
     except pd.errors.EmptyDataError:
         return
+
+
+def _open(
+    rows: Pieces | Rows, separator: str, names: Sequence[str] | range, at_once: int
+) -> TextFileReader:
+    """Return pandas' parser of rows, which yields so many at a time."""
+    return pd.read_csv(  # type: ignore[call-overload,no-any-return]  # it uses fewer methods
+        rows,
+        sep=separator,
+        names=names,
+        header=None,
+        index_col=False,
+        chunksize=at_once,
+        low_memory=False,
+        float_precision=PRECISION,
+        encoding_errors="replace",
+        quoting=csv.QUOTE_NONE,
+    )
 
 
 class _PackedRows(Pieces):
@@ -300,19 +310,9 @@ def _parts(
     rows: Rows | CarefulRows, names: list[str], keep: list[str]
 ) -> list[pd.DataFrame] | None:
     """Parse rows in parts; return None if one has too many words."""
+    at_once = max(_FEWEST_ROWS, _AT_ONCE // (len(names) * _WIDTH))
     try:
-        with pd.read_csv(
-            rows,
-            sep=r"\s+",
-            names=names,
-            header=None,
-            index_col=False,
-            chunksize=max(_FEWEST_ROWS, _AT_ONCE // (len(names) * _WIDTH)),
-            low_memory=False,
-            float_precision=PRECISION,
-            encoding_errors="replace",
-            quoting=csv.QUOTE_NONE,
-        ) as parts:  # type: ignore[call-overload]  # the stubs require more methods than it uses
+        with _open(rows, r"\s+", names, at_once) as parts:
             return [part if len(part.columns) == len(keep) else part[keep] for part in parts]
     except pd.errors.EmptyDataError:
         return []

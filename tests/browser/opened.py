@@ -70,10 +70,11 @@ class Opened:
         ]
 
     def press(self, text, within="body"):
-        """Press the button with this text."""
+        """Press the button with this text, and return it."""
         button = next(b for b in self.all(f"{within} button") if b.text.strip() == text)
         self.run("arguments[0].scrollIntoView({block: 'center'})", button)
         button.click()
+        return button
 
     def menu(self, title, item):
         """Open a menu of the bar and press one of its buttons."""
@@ -83,8 +84,7 @@ class Opened:
 
     def tab(self, title):
         """Show another view."""
-        self.press(title, "#tabs")
-        name = next(b for b in self.all("#tabs button") if b.text == title).get_dom_attribute("id")
+        name = self.press(title, "#tabs").get_dom_attribute("id")
         self.until(lambda: self.one("#view").get_attribute("data-shown") == name[4:])
 
     def settings(self):

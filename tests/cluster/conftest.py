@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support.agent_launch import Launch
 
 HERE = Path(__file__).parent
 
@@ -27,3 +28,11 @@ def socket_folder():
     """Yield a folder whose path is short: the path of a socket has at most 107 bytes."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def launch(site, tmp_path):
+    """Return a launch on the session's cluster."""
+    made = Launch(site, tmp_path / "runs")
+    yield made
+    made.close()

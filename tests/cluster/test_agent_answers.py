@@ -2,21 +2,13 @@
 
 import pytest
 from support import shims as faults
-from support.agent_launch import Launch, held
+from support.agent_launch import held
 from support.rejections import LIMIT, PERMANENT
 
 from pytest_remex.common.protocol import Held, NotReleased, Rejected, Released
 
 REJECTED = faults.rejects(PERMANENT[2])
 NO_JOB = 3_999_999
-
-
-@pytest.fixture
-def launch(site, tmp_path):
-    """Return a launch on the session's cluster."""
-    made = Launch(site, tmp_path / "runs")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 from support import shims as faults
-from support.agent_launch import Launch, held
+from support.agent_launch import held
 from support.agents import AgentError, until
 
 from pytest_remex.common.jobs import JobState
@@ -17,14 +17,6 @@ echo "$SLURM_ARRAY_TASK_ID $SLURM_JOB_NAME"
 [ "$SLURM_SUBMIT_DIR" = "$PWD" ] && pwd
 exit $((SLURM_ARRAY_TASK_ID * 2))
 """
-
-
-@pytest.fixture
-def launch(site, tmp_path):
-    """Return a launch on the session's cluster."""
-    made = Launch(site, tmp_path / "runs")
-    yield made
-    made.close()
 
 
 def array(launch, *names, script=SCRIPT, throttle=None, shebang="#!/bin/bash", **header):

@@ -1,20 +1,12 @@
 """The agent cancels our jobs on a real Slurm, and never others with a reused number."""
 
 import pytest
-from support.agent_launch import Launch, held
+from support.agent_launch import held
 from support.amnesia import forgotten, occupy
 
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import Array
 from pytest_remex.common.protocol import Cancelled, NotCancelled
-
-
-@pytest.fixture
-def launch(site, tmp_path):
-    """Return a launch on the session's cluster."""
-    made = Launch(site, tmp_path / "runs")
-    yield made
-    made.close()
 
 
 def cancel(launch, *jobs):

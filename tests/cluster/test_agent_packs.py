@@ -1,7 +1,7 @@
 """Packs on a real Slurm: many runs share one job, and each has its own end."""
 
 import pytest
-from support.agent_launch import Launch, held
+from support.agent_launch import held
 from support.agents import until
 
 from pytest_remex.common.jobs import JobState
@@ -10,14 +10,6 @@ from pytest_remex.common.parts import Pack, Submission
 SCRIPT = "#!/bin/bash\n#SBATCH --time=1\npwd\nexit $(cat code)\n"
 WAITS = '#!/bin/bash\n#SBATCH --time=1\n[ "$(cat code)" = wait ] || exit "$(cat code)"\nsleep 60\n'
 """A run that ends at once with its code, or that waits for its job's end."""
-
-
-@pytest.fixture
-def launch(site, tmp_path):
-    """Return a launch on the session's cluster."""
-    made = Launch(site, tmp_path / "runs")
-    yield made
-    made.close()
 
 
 def pack(launch, codes, script=SCRIPT, lines=("#SBATCH --time=1",), **options):

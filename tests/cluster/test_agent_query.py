@@ -5,21 +5,13 @@ import os
 import time
 
 import pytest
-from support.agent_launch import Launch, held
+from support.agent_launch import held
 from support.agents import until
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 from support.wrappers import UNREACHABLE, refuses
 
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.protocol import NotReleased
-
-
-@pytest.fixture
-def launch(site, tmp_path):
-    """Return a launch on the session's cluster."""
-    made = Launch(site, tmp_path / "runs")
-    yield made
-    made.close()
 
 
 def run(launch, name, script):

@@ -1,7 +1,7 @@
 """A job is reliably released, whatever squeue shows, and again if Slurm lost the release."""
 
 import pytest
-from support.agent_launch import Launch, held
+from support.agent_launch import held
 
 from pytest_remex.common.jobs import RELEASED_AGAIN, JobState
 from pytest_remex.common.parts import Array
@@ -12,12 +12,10 @@ CACHED = '[ -f {cache} ] || "$REAL" "$@" > {cache}; cat {cache}; exit 0'
 
 
 @pytest.fixture
-def launch(site, tmp_path):
+def launch(cluster, launch):
     """Return a launch on a cluster that starts no jobs."""
-    site.cluster.down()
-    made = Launch(site, tmp_path / "runs")
-    yield made
-    made.close()
+    cluster.down()
+    return launch
 
 
 def stale(launch, folder):

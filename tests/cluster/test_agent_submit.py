@@ -30,14 +30,6 @@ from pytest_remex.common.protocol import (
 
 
 @pytest.fixture
-def launch(site, tmp_path):
-    """Return a launch on the session's cluster."""
-    made = Launch(site, tmp_path / "runs")
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def odd(site, tmp_path):
     """Return a launch in a folder with a hostile name."""
     made = Launch(site, tmp_path / 'odd "name" | $(id);%j' / "runs")

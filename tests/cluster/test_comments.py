@@ -2,7 +2,7 @@
 
 import pytest
 from support import shims as faults
-from support.agent_launch import Launch, held
+from support.agent_launch import held
 from support.invariants import assert_once
 
 from pytest_remex.common.protocol import OrphansCancelled
@@ -20,12 +20,10 @@ OWN = "#SBATCH --comment='app: mesa'\n"
 
 
 @pytest.fixture
-def launch(site, tmp_path):
+def launch(cluster, launch):
     """Return a launch on a cluster that starts no jobs."""
-    site.cluster.down()
-    made = Launch(site, tmp_path / "runs")
-    yield made
-    made.close()
+    cluster.down()
+    return launch
 
 
 def of_its_own(launch, name):

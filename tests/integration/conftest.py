@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gc
 import json
 import os
@@ -190,6 +191,11 @@ class Project:
             made = [event["commit"] for event in events if event.get("state") == "COMMITTED"]
             shas += dict.fromkeys(made)
         return shas
+
+    def rows(self, name="grid"):
+        """Return the results of a sweep by experiment id."""
+        with (self.output / name / "results.csv").open(newline="") as file:
+            return {row["id"]: row for row in csv.DictReader(file)}
 
     def refs(self):
         """Return all refs with what they point to."""

@@ -1,26 +1,12 @@
 """--remex-collect: what is fetched, judged and written."""
 
-import csv
 import json
 import shutil
 
 import pytest
+from support.projects import plain_text
 
 from pytest_remex.transport import local
-
-
-def rows(project, name="grid"):
-    """Return the results by experiment id."""
-    with (project.output / name / "results.csv").open(newline="") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
-
-
-def plain_text(result):
-    """Return a run's output, which shows none of the plugin's own lines."""
-    text = result.stdout.str() + result.stderr.str()
-    assert "Traceback" not in text
-    assert "pytest_remex/" not in text
-    return text
 
 
 @pytest.fixture
@@ -33,7 +19,7 @@ def collected(project):
 
 def test_results(collected):
     """The results have a row for each experiment, with its point, measures, state and commit."""
-    table = rows(collected)
+    table = collected.rows()
     assert list(table) == ["a=1", "a=2", "a=3"]
     row = table["a=2"]
     assert (row["a"], float(row["double"]), row["state"], row["verdict"], row["job"]) == (
@@ -129,13 +115,13 @@ def test_hooks_of_others(collected):
 def test_collecting_twice(collected):
     """A second collect fetches nothing again, and returns the same results."""
     files = sorted(collected.output.glob("runs/*/result.txt"))
-    before = [file.stat().st_mtime_ns for file in files], rows(collected)
+    before = [file.stat().st_mtime_ns for file in files], collected.rows()
     for file in files:
         file.write_text(file.read_text())
     touched = [file.stat().st_mtime_ns for file in files]
     collected.pytest("--remex-collect").assert_outcomes(passed=3)
     assert [file.stat().st_mtime_ns for file in files] == touched
-    assert rows(collected) == before[1]
+    assert collected.rows() == before[1]
 
 
 def test_states_are_recorded_together(collected):
@@ -155,8 +141,8 @@ def test_offline_judging(collected):
     collected.edit("sweeps.py", "2 * experiment", "3 * experiment")
     result = collected.pytest("--remex-collect", "--remex-offline")
     result.assert_outcomes(passed=1, failed=2)
-    assert rows(collected)["a=1"]["triple"] == "3"
-    assert rows(collected)["a=3"]["verdict"] == "FAILED"
+    assert collected.rows()["a=1"]["triple"] == "3"
+    assert collected.rows()["a=3"]["verdict"] == "FAILED"
 
 
 def test_assertion_failure(collected):
@@ -180,7 +166,7 @@ def test_changed_since_launch(collected):
     result = collected.pytest("--remex-collect", "-v")
     result.assert_outcomes(passed=3)
     result.stdout.fnmatch_lines(["*a=1] PASSED, CHANGED SINCE LAUNCH*"])
-    assert rows(collected)["a=1"]["verdict"] == "PASSED, CHANGED SINCE LAUNCH"
+    assert collected.rows()["a=1"]["verdict"] == "PASSED, CHANGED SINCE LAUNCH"
 
 
 def test_later_commits_change_nothing(collected):
@@ -240,7 +226,7 @@ def test_reader_hook(project):
 def test_only_what_is_chosen(collected):
     """A collect of a part of the grid leaves the other rows of the results."""
     collected.pytest("--remex-collect", "-k", "a=2").assert_outcomes(passed=1, deselected=2)
-    assert list(rows(collected)) == ["a=1", "a=2", "a=3"]
+    assert list(collected.rows()) == ["a=1", "a=2", "a=3"]
 
 
 def test_file_in_the_way(collected):
@@ -256,7 +242,7 @@ def test_file_in_the_way(collected):
     plain_text(result)
     folder.unlink()
     assert collected.pytest("--remex-collect").ret == 0
-    assert list(rows(collected)) == ["a=1", "a=2", "a=3"]
+    assert list(collected.rows()) == ["a=1", "a=2", "a=3"]
 
 
 def test_json_status(collected):

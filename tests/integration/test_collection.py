@@ -1,17 +1,10 @@
 """Which files hold sweeps, when they are collected, and what is refused there."""
 
 import pytest
+from support.projects import plain_text
 
 TEST = "def test_one(): pass\n"
 BROKEN = "raise RuntimeError('this file must not be imported')\n"
-
-
-def plain_outcome(result):
-    """Assert that a failure shows only messages."""
-    text = result.stdout.str() + result.stderr.str()
-    assert "Traceback" not in text
-    assert "pytest_remex/" not in text
-    return text
 
 
 def test_a_walk_leaves_sweep_files_alone(empty_project):
@@ -262,7 +255,7 @@ def test_refusals(empty_project, decorator, message):
     result = empty_project.pytest("sweeps.py")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["sweeps.py:3: " + message.replace("[", "[[]")])
-    plain_outcome(result)
+    plain_text(result)
 
 
 def test_missing_parentheses(empty_project):
@@ -270,7 +263,7 @@ def test_missing_parentheses(empty_project):
     empty_project.sweeps("from pytest_remex import sweep\n@sweep\ndef one(): pass\n")
     result = empty_project.pytest("sweeps.py")
     result.stdout.fnmatch_lines(["*write @sweep() or @sweep({...})"])
-    plain_outcome(result)
+    plain_text(result)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +286,7 @@ def test_no_function(empty_project, code, message):
     result = empty_project.pytest("sweeps.py")
     assert result.ret in {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR}
     (result.stderr if "unittest" in code else result.stdout).fnmatch_lines([message])
-    plain_outcome(result)
+    plain_text(result)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +305,7 @@ def test_bad_bodies(empty_project, body, message):
     result = empty_project.pytest("sweeps.py" if "async" in body else "--remex-collect")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([message])
-    plain_outcome(result)
+    plain_text(result)
 
 
 def test_fixtures_of_another_plugin(empty_project):
@@ -343,7 +336,7 @@ def test_experiment_outside_a_sweep(empty_project):
     result = empty_project.pytest()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*test_it uses the fixture experiment but is not a sweep*"])
-    plain_outcome(result)
+    plain_text(result)
 
 
 LOCATIONS = """

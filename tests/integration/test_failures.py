@@ -1,22 +1,7 @@
 """A collect's messages on runs that failed, have not ended, or are not known."""
 
-import csv
-
 import pytest
-
-
-def rows(project, name="grid"):
-    """Return the results by experiment id."""
-    with (project.output / name / "results.csv").open(newline="") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
-
-
-def plain_text(result):
-    """Return a run's output, which shows none of the plugin's own lines."""
-    text = result.stdout.str() + result.stderr.str()
-    assert "Traceback" not in text
-    assert "pytest_remex/" not in text
-    return text
+from support.projects import plain_text
 
 
 def test_failed_job(empty_project):
@@ -44,7 +29,7 @@ def test_failed_job(empty_project):
         ]
     )
     plain_text(result)
-    assert rows(empty_project)["text=fail"]["state"] == "FAILED"
+    assert empty_project.rows()["text=fail"]["state"] == "FAILED"
 
 
 @pytest.mark.parametrize("ci", ["", "true"])
@@ -84,8 +69,8 @@ def test_many_failures(empty_project, monkeypatch, ci):
     text = plain_text(result)
     assert "cycle 0" not in text
     assert text.count("the last lines of its output") == 1
-    assert rows(empty_project)["a=1"]["reason"] == "assert 0.021 < 0.02"
-    assert float(rows(empty_project)["a=8"]["l1"]) + 0.01 > 0.03
+    assert empty_project.rows()["a=1"]["reason"] == "assert 0.021 < 0.02"
+    assert float(empty_project.rows()["a=8"]["l1"]) + 0.01 > 0.03
 
 
 @pytest.mark.parametrize("option", [[], ["--remex-plan"], ["--remex-submit"]])

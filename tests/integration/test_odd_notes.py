@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from support.disk import SmallDisk
 
 OUTPUTS = (
     '{"files": {"result.txt": [%s, 1]}, "patterns": [], "missing": [], "links": [], "job": "1",'
@@ -68,15 +67,6 @@ def test_outputs_archived_behind_links(project, tmp_path_factory):
         run.rename(archive / run.name)
         run.symlink_to(archive / run.name)
     project.pytest("--remex-collect").assert_outcomes(passed=3)
-
-
-@pytest.fixture
-def disk():
-    """Yield a SmallDisk; skip where this user may mount none."""
-    if why := SmallDisk.refused():
-        pytest.skip(f"no small file system can be mounted: {why}")
-    with SmallDisk() as disk:
-        yield disk
 
 
 def test_looking_at_runs_whose_records_cannot_be_written(project, disk):

@@ -1,6 +1,5 @@
 """The files that a collect writes: causes, launches, the index, a zip, several bases."""
 
-import csv
 from zipfile import ZipFile
 
 import pytest
@@ -18,12 +17,6 @@ def grid(experiment):
     error = a / 10
     assert error < 0.15, "the scheme does not converge"
 """
-
-
-def rows(project):
-    """Return the results by experiment id."""
-    with (project.output / "grid" / "results.csv").open(newline="") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
 
 
 def test_causes_of_assertions(empty_project):
@@ -110,7 +103,7 @@ def test_only_today_s_grid(project, monkeypatch):
     project.pytest("--remex-collect")
     project.edit("sweeps.py", "[1, 2, 3]", "[2, 3]")
     project.pytest("--remex-collect", "-k", "a:3")
-    assert list(rows(project)) == ["a=2", "a=3"]
+    assert list(project.rows()) == ["a=2", "a=3"]
     links = project.output / "grid" / "links"
     assert {path.name[:3] for path in links.iterdir()} == {"a=2", "a=3"}
     monkeypatch.chdir(project.path)
@@ -146,10 +139,10 @@ def test_only_today_s_values_of_fixtures(empty_project):
     project.pytest("--remex-collect").assert_outcomes(passed=4)
     for selected, count in ((["-k", "a:1"], 2), (["sweeps.py::grid[y-a=1-thing0]"], 1)):
         project.pytest("--remex-collect", *selected).assert_outcomes(passed=count)
-        assert {*rows(project)} == {f"{code}-a={a}-thing0" for code in "xy" for a in (1, 2)}
+        assert {*project.rows()} == {f"{code}-a={a}-thing0" for code in "xy" for a in (1, 2)}
     project.edit("sweeps.py", '["x", "y"]', '["y", "z"]')
     project.pytest("--remex-collect", "-k", "a:1").assert_outcomes(passed=1, skipped=1)
-    assert {*rows(project)} == {"y-a=1-thing0", "y-a=2-thing0"}
+    assert {*project.rows()} == {"y-a=1-thing0", "y-a=2-thing0"}
     assert len(pytest_remex.results(project.output / "grid", everything=True)) == 4
 
 
@@ -182,7 +175,7 @@ def test_rows_of_several_bases_are_told(project):
     result = project.pytest("--remex-collect")
     message = f"the results of grid have rows of 2 bases: 2 on {first[:12]}, 1 on {second[:12]}"
     result.stdout.fnmatch_lines([message])
-    assert [row["base"] for row in rows(project).values()] == [first, first, second]
+    assert [row["base"] for row in project.rows().values()] == [first, first, second]
     page = (project.output / "grid" / "report.html").read_text()
     assert f"{first[:12]} (2 rows), {second[:12]} (1 rows)" in page
     project.pytest("--remex-collect").stdout.fnmatch_lines([message])
@@ -216,8 +209,8 @@ def test_core_hours_do_not_depend_on_the_selection(project):
     """The core-hours in the report are those of all its rows, also after -k."""
     project.ran()
     project.pytest("--remex-collect")
-    hours = [float(row["core_hours"]) for row in rows(project).values()]
+    hours = [float(row["core_hours"]) for row in project.rows().values()]
     project.pytest("--remex-collect", "-k", "a:1")
-    assert [float(row["core_hours"]) for row in rows(project).values()] == pytest.approx(hours)
+    assert [float(row["core_hours"]) for row in project.rows().values()] == pytest.approx(hours)
     page = (project.output / "grid" / "report.html").read_text()
     assert f"{sum(hours):.3g}" in page.partition("core-hours used")[2][:200]

@@ -1,6 +1,5 @@
 """Measures and curves that a sweep function records, and where they come back."""
 
-import csv
 from datetime import datetime
 
 import pytest
@@ -23,18 +22,12 @@ def grid(experiment):
 """
 
 
-def rows(project):
-    """Return the results by experiment id."""
-    with (project.output / "grid" / "results.csv").open(newline="") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
-
-
 def test_measures_outlive_a_failed_assertion(empty_project):
     """Measures recorded before an assertion failed are in results and report, marked FAILED."""
     empty_project.sweeps(RECORDING)
     empty_project.ran()
     empty_project.pytest("--remex-collect").assert_outcomes(passed=1, failed=1)
-    table = rows(empty_project)
+    table = empty_project.rows()
     assert (table["a=2"]["verdict"], table["a=2"]["double"]) == ("FAILED", "4")
     assert (table["a=2"]["L1 error"], table["a=2"]["late"]) == ("1.0", "")
     assert (table["a=1"]["verdict"], table["a=1"]["late"]) == ("PASSED", "True")
@@ -189,7 +182,7 @@ def test_a_refused_measure_fails_by_its_key(empty_project, code, why):
     result = empty_project.pytest("--remex-collect", "-k", "a:1")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"*the measure {why}*"])
-    assert rows(empty_project)["a=1"]["double"] == "2"
+    assert empty_project.rows()["a=1"]["double"] == "2"
 
 
 def test_a_raising_hook_is_a_warning(project):
@@ -230,7 +223,7 @@ def test_a_raising_hook_is_a_warning(project):
             == 1
         )
         result.stdout.fnmatch_lines_random([f"{message}*"])
-    assert [row["verdict"] for row in rows(project).values()] == ["PASSED"] * 3
+    assert [row["verdict"] for row in project.rows().values()] == ["PASSED"] * 3
     assert len(list((project.output / "grid" / "links").iterdir())) == 6
 
 
@@ -259,7 +252,7 @@ def test_a_user_s_hooks_win_over_mesa_s(empty_project):
     )
     empty_project.ran()
     empty_project.pytest("--remex-collect").assert_outcomes(passed=1)
-    row = rows(empty_project)["a=1"]
+    row = empty_project.rows()["a=1"]
     assert (row["read"], row["config"]) == ("mine", "inlist")
 
 
@@ -278,7 +271,7 @@ def test_a_raising_reader_fails_its_experiment_alone(empty_project):
     empty_project.ran()
     result = empty_project.pytest("--remex-collect")
     result.assert_outcomes(passed=1, failed=1)
-    assert {name: row["verdict"] for name, row in rows(empty_project).items()} == {
+    assert {name: row["verdict"] for name, row in empty_project.rows().items()} == {
         "a=1": "PASSED",
         "a=2": "FAILED",
     }
@@ -296,5 +289,5 @@ def test_measures_of_a_hook(empty_project):
     )
     empty_project.ran()
     empty_project.pytest("--remex-collect").assert_outcomes(passed=2)
-    row = rows(empty_project)["a=2"]
+    row = empty_project.rows()["a=2"]
     assert (row["double"], row["code"]) == ("4", "0")

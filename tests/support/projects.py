@@ -121,3 +121,11 @@ def shown_states(result: pytest.RunResult) -> dict[str, str]:
     pattern = r"^sweeps\.py::(\S+(?: on \S+)?) ([A-Z][A-Z ]+[A-Z])"
     shown = re.findall(pattern, result.stdout.str(), re.MULTILINE)
     return {name: state.removesuffix(" job") for name, state in shown}
+
+
+def plain_text(result: pytest.RunResult) -> str:
+    """Return a run's output, which shows none of the plugin's own lines."""
+    text = result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in text, text
+    assert "pytest_remex/" not in text, text
+    return text

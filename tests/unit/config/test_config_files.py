@@ -101,18 +101,6 @@ CHANGED = [
 ]
 
 
-@pytest.fixture
-def make(tmp_path):
-    """Return a function that writes a file and returns its path."""
-
-    def write(name, text):
-        path = tmp_path / name
-        path.write_bytes(text.encode())
-        return path
-
-    return write
-
-
 @pytest.mark.parametrize(("name", "text", "asked", "pieces"), CHANGED)
 def test_only_the_value_changes(make, name, text, asked, pieces):
     """A patch changes only the characters of the values, and they are read back."""

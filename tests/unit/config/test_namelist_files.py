@@ -38,18 +38,6 @@ BARE_END = "$inputs\n x = 1\n$\n"
 SEVERAL = "&a\n x = 1, 2, 3\n y(2) = 5\n m(1,1) = 1, 2\n w = one, two\n p%q = 3\n/\n"
 
 
-@pytest.fixture
-def make(tmp_path):
-    """Return a function that writes a file and returns its path."""
-
-    def write(name, text):
-        path = tmp_path / name
-        path.write_bytes(text.encode())
-        return path
-
-    return write
-
-
 @pytest.mark.parametrize(
     ("name", "text", "asked", "pieces"),
     [

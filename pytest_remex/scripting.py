@@ -44,10 +44,10 @@ from pytest_remex.collect.sync import sync
 from pytest_remex.display import ask_at_terminal, show_nothing
 from pytest_remex.errors import RemexError, SweepError, first_line
 from pytest_remex.io import prepare_output_folder
+from pytest_remex.launch.candidate import Candidate, State, unjudged_text
 from pytest_remex.launch.continuation import FailedProbe, probe_of
 from pytest_remex.launch.listener import QuietListener
 from pytest_remex.launch.options import Folders, LaunchOptions, Resubmit
-from pytest_remex.launch.outcomes import Candidate, State, unjudged_text
 from pytest_remex.launch.submitter import Submitter
 from pytest_remex.launch.sweep_calls import SweepCalls, SweepPoint
 from pytest_remex.model import Config, Remote, Repo, Scalar, Sweep
@@ -155,7 +155,7 @@ def submit(  # noqa: PLR0913 - the contract with users
             resubmit=resubmit, confirm=None if yes else CONFIRM, new_base=new_base, note=note
         )
         with _submitter(repo, folder, options, hooks) as (submitter, workspaces):
-            for fault in submitter.read_records(repo, remote):
+            for fault in submitter.known.read(repo, remote):
                 _warn(fault)
             submitter.expect(len(points))
             scripts = [sweep.script for _, sweep in sweeps]
@@ -264,7 +264,7 @@ def _add(
             probes.append(probe)
 
     repo, remote, prepared = calls.repo, calls.remote, calls.prepare(at, look)
-    last = submitter.launcher.recipe_of(prepared, repo, remote) if hooks is not None else None
+    last = submitter.known.recipe_of(prepared, repo, remote) if hooks is not None else None
     recipes = calls.for_retry(prepared, at, last)
     return submitter.add(prepared, repo, remote, next(iter(probes), None), recipes)
 
@@ -283,11 +283,11 @@ def _raise_for_failed(submitter: Submitter, candidates: Sequence[Candidate]) -> 
     if failed:
         first = failed[0]
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        raise RemexError(f"{first.request.prepared.node}{more}: {first.outcome.why}")
+        raise RemexError(f"{first.prepared.node}{more}: {first.outcome.why}")
 
 
 def _job(candidate: Candidate) -> SubmittedJob:
-    prepared, outcome = candidate.request.prepared, candidate.outcome
+    prepared, outcome = candidate.prepared, candidate.outcome
     return SubmittedJob(
         node=prepared.node,
         point=prepared.experiment.point,

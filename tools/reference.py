@@ -15,7 +15,7 @@ from pathlib import Path
 from pytest_remex import names
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import JobState
-from pytest_remex.launch.outcomes import State
+from pytest_remex.launch.candidate import State
 from pytest_remex.pytest_plugin import items
 
 PLACES = {

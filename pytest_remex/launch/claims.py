@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_remex.common.claims import Claim, Condition, JobOfRun, TakenBy, WantedClaim
+from pytest_remex.launch.candidate import Candidate, Outcome, State
 from pytest_remex.launch.decision import is_continued_elsewhere
-from pytest_remex.launch.outcomes import Candidate, Outcome, State
-from pytest_remex.launch.session import LaunchSession, SubmitRequest
+from pytest_remex.launch.session import LaunchSession, launch_of
 from pytest_remex.model import Commit
 from pytest_remex.records.copies import check_names
 from pytest_remex.records.fields import variant_to_json
@@ -24,10 +24,10 @@ AGAIN = "--remex-submit --remex-retry sends it again"
 
 
 def wanted_claim(
-    session: LaunchSession, request: SubmitRequest, run: RunRecord, by: str
+    session: LaunchSession, candidate: Candidate, run: RunRecord, by: str
 ) -> WantedClaim:
     """Return the claim for a run's next job; `by` is the user and machine that submit it."""
-    launch, identity = session.launch, run.identity or request.prepared.identity
+    launch, identity = session.launch, run.identity or candidate.prepared.identity
     claim = Claim(
         fingerprint=identity.fingerprint,
         directory=run.directory,
@@ -48,14 +48,14 @@ def wanted_claim(
     )
     if run.job_number > 1:
         return WantedClaim(claim, claim.job._replace(job_number=run.job_number - 1))
-    if request.resumed is not None and request.previous is None:
+    if candidate.resumed is not None and candidate.previous is None:
         return WantedClaim(claim)
-    if request.previous is None:
+    if candidate.previous is None:
         return WantedClaim(claim, point=_digest(session, claim))
-    previous = request.previous
+    previous = candidate.previous
     run = previous.run
     job = JobOfRun(previous.launch.token, run.commit.sha, run.job_number)
-    return WantedClaim(claim, job, not run.settled and not request.unconditional)
+    return WantedClaim(claim, job, not run.settled and not candidate.is_unconditional)
 
 
 def _digest(session: LaunchSession, claim: Claim) -> str:
@@ -83,11 +83,11 @@ def follow(candidate: Candidate, taken: TakenBy, run: RecordedRun | None) -> boo
         outcome = Outcome.unfinished_run(run)
     claim = taken.claim
     # Its commit has other inputs: the user decides, with the next command.
-    is_other = claim.fingerprint != candidate.request.prepared.identity.fingerprint
+    is_other = claim.fingerprint != candidate.prepared.identity.fingerprint
     if outcome is not None or run is None or is_other or candidate.rounds == ROUNDS:
         candidate.outcome = outcome or Outcome.unfinished(claim.launch, claim.by)
         return False
-    candidate.request = replace(candidate.request, resumed=run, retried=None)
+    candidate.resumed = run
     candidate.rounds += 1
     candidate.outcome = Outcome(State.WAITING)
     return True
@@ -106,12 +106,12 @@ def _outcome_of(taken: TakenBy) -> Outcome | None:
     return None
 
 
-def run_of_claim(taken: TakenBy, request: SubmitRequest, run: RunRecord, home: Path) -> RecordedRun:
+def run_of_claim(taken: TakenBy, candidate: Candidate, run: RunRecord, home: Path) -> RecordedRun:
     """Return the run described by a claim, when no launch record has it.
 
     Args:
         taken: The claim.
-        request: This client's request for the same experiment.
+        candidate: The same experiment.
         run: This client's run of it, which was never submitted.
         home: The folder of the launch records.
 
@@ -120,7 +120,7 @@ def run_of_claim(taken: TakenBy, request: SubmitRequest, run: RunRecord, home: P
 
     """
     claim = taken.claim
-    launch = request.launch(claim.launch, claim.token)
+    launch = launch_of(candidate, claim.launch, claim.token)
     launch = replace(launch, base=claim.base, by=claim.by)
     there = replace(
         run,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
 
@@ -20,8 +21,11 @@ from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.hookspecs import Continuation, ContinueProbe, RunFile
 from pytest_remex.model import Remote
-from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.index import RecordedRun, reached_by
 from pytest_remex.transport import Connect
+
+if TYPE_CHECKING:
+    from pytest_remex.launch.candidate import Candidate
 
 ENDED_EARLY = frozenset({JobState.TIMEOUT, JobState.PREEMPTED, JobState.NODE_FAIL})
 """The states of a job that was ended by something other than its program."""
@@ -168,11 +172,14 @@ class ContinuationPreview:
         """
         self._probe = probe_of(self._hooks, experiment)
 
-    def add(self, recorded: RecordedRun, experiment: Experiment) -> None:
+    def add(self, planned: Candidate) -> None:
         """Add the run of the experiment that was probed last, if its job was ended early."""
+        if planned.retried is None or self._probe is None:
+            return
+        (recorded,) = reached_by([(planned.retried, planned.remote)])
         final = recorded.run.final
-        if final is not None and final.state in ENDED_EARLY and self._probe is not None:
-            self._waiting.append((recorded, experiment, self._probe))
+        if final is not None and final.state in ENDED_EARLY:
+            self._waiting.append((recorded, planned.prepared.experiment, self._probe))
 
     def determine(self, connect: Connect) -> list[str]:
         """List the requested files, if any, and let extensions decide.

@@ -8,23 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pytest_remex.collect.manifest import is_only_elsewhere, read_judged, read_outputs
-from pytest_remex.collect.query import query
 from pytest_remex.collect.removal import read_removal
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.errors import RemexError
 from pytest_remex.launch.options import LaunchOptions, Resubmit
 from pytest_remex.launch.recognition import EarlierRun
-from pytest_remex.model import Remote
-from pytest_remex.records.index import RecordedRun, RunIndex, reached_by
-from pytest_remex.records.schema import Stage
+from pytest_remex.records.index import RecordedRun
 from pytest_remex.repo.workspace import Prepared
-from pytest_remex.transport import Connect
-
-if TYPE_CHECKING:
-    from pytest_remex.launch.session import SubmitRequest
 
 
 class Decision(StrEnum):
@@ -178,20 +169,6 @@ def _decide_by_job(
     return otherwise
 
 
-def request_for(decision: Decision, request: SubmitRequest, known: KnownRuns) -> SubmitRequest:
-    """Return the request by which a decision to submit is carried out."""
-    match decision:
-        case Decision.FINISH:
-            return replace(request, resumed=known.run)
-        case Decision.ASK:
-            return replace(request, retried=known.decisive_run)
-        case Decision.RETRY if not known.is_useless:
-            return replace(request, retried=known.run)  # it may be continued
-        case Decision.RETRY:
-            return request.made_by(known.recipe_after(None))
-    return request
-
-
 def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
     """Return whether a run was removed, or its directory disappeared before anybody collected it.
 
@@ -219,58 +196,3 @@ def recorded_verdict(recorded: RecordedRun | None, folder: Path) -> str:
 def recorded_job(recorded: RecordedRun | None) -> Job | None:
     """Return a run's job from its record; None if no status or collect has seen its end."""
     return recorded.run.final if recorded else None
-
-
-class JobStates:
-    """The states of jobs without a recorded end, for a plan: one query per remote.
-
-    Args:
-        index: The runs of the launch records.
-        connect: Returns the connection to a remote.
-
-    """
-
-    def __init__(self, index: RunIndex, connect: Connect) -> None:
-        self._index = index
-        self._connect = connect
-        self._jobs: dict[str, Job] = {}
-        self._asked: set[Remote] = set()
-        self.problems: dict[Remote, str] = {}
-        """Why a remote could not be queried."""
-
-    def leave_out(self, remote: Remote) -> None:
-        """Do not query a remote that has just failed to answer."""
-        self._asked.add(remote)
-
-    def query_if_needed(self, known: KnownRuns, remote: Remote) -> tuple[KnownRuns, Job | None]:
-        """Return what is known about an experiment, and its last job, queried if needed.
-
-        The first call queries all runs of that remote. The job is None if that failed.
-        """
-        decisive = known.decisive_run
-        if decisive is None or decisive.run.final is not None:
-            return known, recorded_job(decisive)
-        place = decisive.launch.remote
-        if place.is_same_place(remote):
-            place = remote
-        if place not in self._asked:
-            self._asked.add(place)
-            self._ask(place)
-        job = self._jobs.get(decisive.run.directory)
-        if known.run is None or job is None or not job.state.ended:
-            return known, job
-        ended = RecordedRun(decisive.record, replace(decisive.run, final=job))
-        return replace(known, run=ended), job
-
-    def _ask(self, place: Remote) -> None:
-        runs = [
-            (each, place)
-            for each in self._index.newest_first()
-            if each.run.stage is Stage.RELEASED
-            and each.run.final is None
-            and each.launch.remote.is_same_place(place)
-        ]
-        try:
-            self._jobs |= query(reached_by(runs), self._connect)
-        except RemexError as error:
-            self.problems[place] = str(error)

@@ -2,161 +2,73 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from pytest_remex.collect.query import query
-from pytest_remex.collect.sync import RemoteCommits, may_hold_records, sync
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import counted
-from pytest_remex.errors import RemoteError
-from pytest_remex.launch.decision import Decision, JobStates, KnownRuns, decide, recorded_job
+from pytest_remex.errors import RemexError
+from pytest_remex.launch.candidate import Candidate
+from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job
+from pytest_remex.launch.known import KnownLaunches
 from pytest_remex.launch.options import Folders, LaunchOptions
-from pytest_remex.launch.recognition import EarlierRun, Recognizer, experiment_key
+from pytest_remex.launch.recognition import experiment_key
 from pytest_remex.launch.submissions import Cost
 from pytest_remex.launch.upstreams import APART, missing_files
 from pytest_remex.model import Remote, Repo, Sweep
-from pytest_remex.records.copies import Copies, additions_besides
 from pytest_remex.records.index import RecordedRun, RunIndex, reached_by
-from pytest_remex.records.store import read_records
+from pytest_remex.records.schema import Stage
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.sbatch.options import format_duration
-from pytest_remex.sweep_file import SweepFiles
 from pytest_remex.transport import Connect
 
 SENT = frozenset({Decision.NEW, Decision.FINISH, Decision.AGAIN, Decision.RETRY})
 SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedExperiment:
-    """An experiment of a plan, what submit does with it, and its point's run on another base.
-
-    `retried` is its own run, if that is to be run once more, and `recipe` the one that it is
-    made by then. `run` is its own run, `upstream` the experiment that it comes after.
-    `is_only_purged` is that of `KnownRuns`.
-    """
-
-    prepared: Prepared
-    remote: Remote
-    decision: Decision
-    title: str
-    earlier: EarlierRun | None
-    retried: RecordedRun | None = None
-    recipe: int = 0
-    run: RecordedRun | None = None
-    upstream: PlannedExperiment | None = None
-    is_only_purged: bool = False
-
-    def decide(self, decision: Decision, job: Job | None) -> Decision:
-        """Return what submit does with an experiment that comes after this one.
-
-        Args:
-            decision: The decision on this experiment, without its upstream.
-            job: That one's job as a query last saw it.
-
-        """
-        again = self.decision in SENT_ONCE_MORE and not self.is_only_purged
-        again = again and decision is Decision.ALREADY
-        return Decision.RETRY if again and job is not None and job.state.ended else decision
-
-
 class Planner:
-    """Plan what a submit does with each experiment; `read_records` comes before `plan`.
+    """Plan what a submit does with each experiment.
 
     Args:
         folders: The folders of launch records and fetched outputs.
         options: The user's choices for the launch.
         workspaces: The workspaces of the experiments.
         connect: Returns the connection to a remote.
-        note: Shows the user a message.
 
     """
 
     def __init__(
-        self,
-        folders: Folders,
-        options: LaunchOptions,
-        workspaces: Workspaces,
-        connect: Connect,
-        note: Callable[[str], None],
+        self, folders: Folders, options: LaunchOptions, workspaces: Workspaces, connect: Connect
     ) -> None:
-        self._folders = folders
+        self.known = KnownLaunches(folders, workspaces, connect)
         self._options = options
-        self._workspaces = workspaces
         self._connect = connect
-        self._note = note
-        self._sweeps = SweepFiles(folders.top)
-        self._own = read_records(folders.launches)
-        self._read: dict[tuple[Repo, Remote], None] = {}
-        self._unreachable: set[Remote] = set()
-        self._by_key: dict[object, PlannedExperiment] = {}
+        self._by_key: dict[object, Candidate] = {}
         self._same: dict[object, Prepared] = {}
-        self._use(RunIndex(()))
-
-    @property
-    def unreachable(self) -> set[Remote]:
-        """The remotes whose runs folder could not be read."""
-        return self._unreachable
+        self._jobs = JobStates(self.known, connect)
 
     @property
     def problems(self) -> Mapping[Remote, str]:
         """Why remotes could not be queried about jobs."""
         return self._jobs.problems
 
-    def runs(self) -> Iterable[RecordedRun]:
-        """Return the runs of all records that were read, the newest first."""
-        return self._recognizer.runs()
-
-    def read_records(self, repo: Repo, remote: Remote) -> None:
-        """Read the launch records in a remote's runs folder, once, if it can be reached."""
-        if (repo, remote) in self._read:
-            return
-        if may_hold_records(remote):
-            try:
-                sync(self._connect(remote), self._folders.launches)
-            except RemoteError as error:
-                self._note(f"planned only from the records on this machine: {error}")
-                self._unreachable.add(remote)
-        self._read[repo, remote] = None
-        self._own += additions_besides(self._folders.launches, self._own)
-        copies = [Copies(self._folders.launches, each) for _, each in self._read]
-        self._use(RunIndex.of(self._own, copies, functools.cache(self._has_base)))
-
-    def plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> PlannedExperiment:
-        """Return what a submit would do with an experiment."""
-        known = self._known_runs(prepared, repo, remote)
+    def plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> Candidate:
+        """Return an experiment with what a submit would do with it."""
+        run = self.known.find(prepared, repo, remote)
+        known = self.known.about(prepared, run, repo, remote, self._options.resubmit)
         known, decision = self._decide(known, prepared, remote)
         upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
         if upstream is not None:
-            decision = upstream.decide(decision, recorded_job(known.run))
+            decision = _decide_after(upstream, decision, recorded_job(known.run))
         title = title_of(decision, known, prepared)
         same = self._same.setdefault(experiment_key(prepared, remote), prepared)
         if same is not prepared and decision in SENT:
             decision, title = Decision.ALREADY, f"THE SAME AS {same.variant.title or 'today'}"
-        retried = known.run if decision is Decision.RETRY else None
-        recipe = known.recipe_after(recorded_job(retried))
-        if retried is not None:
-            (retried,) = reached_by([(retried, remote)])
-        planned = PlannedExperiment(
-            prepared, remote, decision, title, known.earlier, retried, recipe, known.run, upstream,
-            known.is_only_purged,
-        )  # fmt: skip
+        planned = Candidate(prepared, repo, remote, known, decision, title, upstream)
         self._by_key[prepared.key] = planned
         return planned
-
-    def _known_runs(self, prepared: Prepared, repo: Repo, remote: Remote) -> KnownRuns:
-        git, local = self._workspaces.git(repo), remote.host is None
-        run = self._recognizer.find(prepared, git, local=local)
-        earlier = self._recognizer.find_elsewhere(prepared, git, local=local)
-        if not self._options.resubmit.is_retry:
-            return KnownRuns(run, earlier)
-        recipes = len(prepared.experiment.sweep.recipes)
-        is_incomplete = run is not None and self._recognizer.is_incomplete(run)
-        known = KnownRuns(run, earlier, recipes=recipes, is_incomplete=is_incomplete)
-        return known.with_notes(self._folders.runs)
 
     def _decide(
         self, known: KnownRuns, prepared: Prepared, remote: Remote
@@ -169,22 +81,82 @@ class Planner:
         known, job = self._jobs.query_if_needed(known, remote)
         return known, decide(known, options, job)
 
-    def _use(self, index: RunIndex) -> None:
-        """Plan by the runs of an index."""
-        met = {remote for _, remote in self._read} - self._unreachable
-        commits = RemoteCommits(self._connect, met)
-        self._recognizer = Recognizer(index, self._sweeps.have, commits)
-        self._jobs = JobStates(index, self._connect)
-        for each in self._unreachable:
-            self._jobs.leave_out(each)
-        for fault in index.faults:
-            self._note(fault)
 
-    def _has_base(self, base: str) -> bool:
-        return any(self._workspaces.git(repo).has(base) for repo, _ in self._read)
+def _decide_after(upstream: Candidate, decision: Decision, job: Job | None) -> Decision:
+    """Return the decision on an experiment that comes after another one.
+
+    Args:
+        upstream: The other one.
+        decision: The decision without it.
+        job: The experiment's job as a query last saw it.
+
+    """
+    again = upstream.decision in SENT_ONCE_MORE and not upstream.known.is_only_purged
+    again = again and decision is Decision.ALREADY
+    return Decision.RETRY if again and job is not None and job.state.ended else decision
 
 
-def tree(planned: Sequence[PlannedExperiment]) -> Iterator[str]:
+def recipe_of_retry(planned: Candidate) -> int:
+    """Return the recipe by which a retry makes an experiment; 0 if it is not retried."""
+    if planned.decision is not Decision.RETRY:
+        return 0
+    return planned.known.recipe_after(recorded_job(planned.retried))
+
+
+class JobStates:
+    """The states of jobs without a recorded end, for a plan: one query per remote.
+
+    Args:
+        known: The launch records.
+        connect: Returns the connection to a remote.
+
+    """
+
+    def __init__(self, known: KnownLaunches, connect: Connect) -> None:
+        self._known = known
+        self._connect = connect
+        self._jobs: dict[str, Job] = {}
+        self._asked: dict[Remote, RunIndex] = {}
+        self.problems: dict[Remote, str] = {}
+        """Why a remote could not be queried."""
+
+    def query_if_needed(self, known: KnownRuns, remote: Remote) -> tuple[KnownRuns, Job | None]:
+        """Return what is known about an experiment, and its last job, queried if needed.
+
+        The first call queries all runs of that remote. The job is None if that failed.
+        """
+        decisive = known.decisive_run
+        if decisive is None or decisive.run.final is not None:
+            return known, recorded_job(decisive)
+        place = decisive.launch.remote
+        if place.is_same_place(remote):
+            place = remote
+        is_new = self._asked.get(place) is not self._known.index
+        if is_new and place not in self._known.unreachable:
+            self._asked[place] = self._known.index
+            self._ask(place)
+        job = self._jobs.get(decisive.run.directory)
+        if known.run is None or job is None or not job.state.ended:
+            return known, job
+        ended = RecordedRun(decisive.record, replace(decisive.run, final=job))
+        return replace(known, run=ended), job
+
+    def _ask(self, place: Remote) -> None:
+        runs = [
+            (each, place)
+            for each in self._known.runs()
+            if each.run.stage is Stage.RELEASED
+            and each.run.final is None
+            and each.launch.remote.is_same_place(place)
+        ]
+        self.problems.pop(place, None)
+        try:
+            self._jobs |= query(reached_by(runs), self._connect)
+        except RemexError as error:
+            self.problems[place] = str(error)
+
+
+def tree(planned: Sequence[Candidate]) -> Iterator[str]:
     """Return the stages, each with what is sent of it and what that costs; nothing without any."""
     sweeps = {
         each.prepared.experiment.sweep.name: each.prepared.experiment.sweep for each in planned
@@ -210,7 +182,7 @@ def _depth(sweep: Sweep) -> int:
 
 
 def kept_back(
-    planned: Iterable[PlannedExperiment], unreachable: Collection[Remote], connect: Connect
+    planned: Iterable[Candidate], unreachable: Collection[Remote], connect: Connect
 ) -> list[str]:
     """Return why experiments would not be sent whose upstreams are used as they are.
 
@@ -230,10 +202,10 @@ def kept_back(
         if each.upstream is not None and each.upstream.remote != each.remote
     )
     pairs = [
-        (each, each.upstream.run)
+        (each, each.upstream.known.run)
         for each in after
         if each.upstream is not None
-        and each.upstream.run is not None
+        and each.upstream.known.run is not None
         and each.upstream.remote == each.remote
         and each.upstream.decision not in SENT
         and each.remote not in unreachable
@@ -261,7 +233,7 @@ def kept_back(
     ]
 
 
-def _why(planned: PlannedExperiment, before: RecordedRun, job: Job, missing: dict[str, str]) -> str:
+def _why(planned: Candidate, before: RecordedRun, job: Job, missing: dict[str, str]) -> str:
     if job.state.failed:
         return f"{before.run.node} ended {job.state}: job {job.id}; --remex-retry sends it again"
     lacking = (missing[path] for path in planned.prepared.brought.values() if path in missing)

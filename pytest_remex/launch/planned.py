@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from pytest_remex.errors import RemexError
+from pytest_remex.launch.candidate import Candidate, moved_bases, unjudged_text
 from pytest_remex.launch.continuation import ContinuationPreview
 from pytest_remex.launch.decision import Decision
 from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.options import Grouping, LaunchOptions
-from pytest_remex.launch.outcomes import moved_bases, unjudged_text
-from pytest_remex.launch.plan import SENT, SENT_ONCE_MORE, PlannedExperiment, Planner, kept_back
+from pytest_remex.launch.plan import SENT, SENT_ONCE_MORE, Planner, kept_back
 from pytest_remex.launch.submissions import Cost, array_advice, written
 from pytest_remex.model import Remote
 from pytest_remex.repo.identity import Footprint
@@ -30,12 +30,12 @@ class Plan:
     def __init__(self, planner: Planner, preview: ContinuationPreview) -> None:
         self.planner = planner
         self.preview = preview
-        self.experiments: list[PlannedExperiment] = []
+        self.experiments: list[Candidate] = []
         self.refusals: list[str] = []
         """Why a submit would be refused, as far as the remotes were asked."""
 
     @property
-    def sent(self) -> list[PlannedExperiment]:
+    def sent(self) -> list[Candidate]:
         """The experiments that a submit would send."""
         return [each for each in self.experiments if each.decision in SENT]
 
@@ -55,7 +55,7 @@ class Plan:
             note(f"{place.place} could not be asked about jobs: {problem}")
         for problem in self.preview.determine(connect):
             note(f"it is not known how a retried experiment continues: {problem}")
-        unasked = {*planner.unreachable, *planner.problems}
+        unasked = {*planner.known.unreachable, *planner.problems}
         footprints: dict[Remote, list[Footprint]] = {}
         for each in self.sent:
             if each.decision is not Decision.FINISH and each.remote not in unasked:
@@ -85,12 +85,7 @@ class Plan:
 
     def moved(self) -> list[str]:
         """Return what is not sent because it has a run on another base."""
-        held = [
-            (each.prepared, each.earlier)
-            for each in self.experiments
-            if each.decision is Decision.OTHER_BASE and each.earlier is not None
-        ]
-        return moved_bases(held, [each.prepared for each in self.experiments])
+        return moved_bases(self.experiments)
 
     def summary(self) -> str:
         """Return what a submit would request, and what it would not send."""
@@ -132,7 +127,7 @@ class Plan:
                 confirm=launching.confirm, note=launching.note, rate=launching.rate
             )
             is_changed = launching != by_default or bool(sbatch)
-            once = ", once --remex-doctor finds no fault" * bool(self.planner.unreachable)
+            once = ", once --remex-doctor finds no fault" * bool(self.planner.known.unreachable)
             return f"--remex-submit {'with the same options ' if is_changed else ''}sends it{once}"
         if Decision.UNJUDGED in decisions:
             return "--remex-collect shows whose check failed"

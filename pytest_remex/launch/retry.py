@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pytest_remex.collect.fetch import fetch_outputs
@@ -15,13 +14,12 @@ from pytest_remex.common.jobs import Job
 from pytest_remex.display import Progress
 from pytest_remex.errors import SweepError
 from pytest_remex.hookspecs import Continuation, ContinueProbe
+from pytest_remex.launch.candidate import Candidate, Outcome, State
 from pytest_remex.launch.continuation import ENDED_EARLY, EndedEarly, FailedProbe, list_files
 from pytest_remex.launch.decision import Decision, KnownRuns, decide
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.listener import Listener
 from pytest_remex.launch.options import LaunchOptions
-from pytest_remex.launch.outcomes import Candidate, Outcome, State
-from pytest_remex.launch.session import SubmitRequest
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.transport import Connect
 
@@ -91,29 +89,26 @@ class RetryPlanner:
 
     def decide(self, candidate: Candidate, retries: Retries) -> bool:
         """Decide how a run is retried; return False if the hook that should decide raised."""
-        request = candidate.request
-        if request.retried:
-            request = request.made_by(retries.recipe(candidate.known))
-            if candidate.upstream_is_resent:
-                candidate.request = request
-                return True
-            try:
-                candidate.request = self._continued(request, retries)
-            except SweepError as error:
-                why = f"{error}; it was not started from scratch: correct the hook and submit again"
-                candidate.outcome = Outcome(State.NOT_SUBMITTED, why=why)
-                return False
+        if candidate.retried is None:
+            return True
+        candidate.make_by(retries.recipe(candidate.known))
+        if candidate.upstream_is_resent:
+            return True
+        try:
+            self._continue(candidate, candidate.retried, retries)
+        except SweepError as error:
+            why = f"{error}; it was not started from scratch: correct the hook and submit again"
+            candidate.outcome = Outcome(State.NOT_SUBMITTED, why=why)
+            return False
         return True
 
-    def _continued(self, request: SubmitRequest, retries: Retries) -> SubmitRequest:
-        """Return a request to continue in the run directory, if the run ended early and can."""
-        ended = retries.ended_early(request.retried) if request.retried else None
-        if request.retried is None or ended is None or request.on_new_base:
-            return request
-        how = self._listener.continuation(ended, request.prepared.experiment)
+    def _continue(self, candidate: Candidate, run: RecordedRun, retries: Retries) -> None:
+        """Continue a run in its directory, if it ended early and can."""
+        ended = retries.ended_early(run)
+        if ended is None or candidate.is_on_new_base:
+            return
+        how = self._listener.continuation(ended, candidate.prepared.experiment)
         self.continuations[how] += 1
-        if not how.command:
-            return request
-        words = shlex.join(how.command)
-        resumed = self._launcher.prepare_continuation(request.retried, words, request.prepared)
-        return replace(request, resumed=resumed)
+        if how.command:
+            words = shlex.join(how.command)
+            candidate.resumed = self._launcher.prepare_continuation(run, words, candidate.prepared)

@@ -17,13 +17,11 @@ from pytest_remex.common.claims import TakenBy
 from pytest_remex.common.records import LaunchOpened, OpenLaunch, RecordPart
 from pytest_remex.display import one_line
 from pytest_remex.errors import RecordError
-from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.io import writing
-from pytest_remex.launch.continuation import FailedProbe
+from pytest_remex.launch.candidate import Candidate
 from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import Here, Publisher, publisher_for, withdraw_from_origin
-from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.copies import packed
 from pytest_remex.records.index import RecordedRun
@@ -31,75 +29,11 @@ from pytest_remex.records.launch import Launch, whoami
 from pytest_remex.records.schema import RunRecord, Stage, StageReached, introduction
 from pytest_remex.records.store import ADDED, Journal, LaunchRecord, changed
 from pytest_remex.repo.inputs import Inputs
-from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
+from pytest_remex.repo.workspace import Workspace, Workspaces
 from pytest_remex.transport import Connect, Connection
 
 PAUSE = 0.2
 """Seconds to wait before trying another name: a launch's name contains the time in seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class SubmitRequest:
-    """An experiment to submit: a new run, or one that has been recorded.
-
-    `resumed` is the run to resume, because its launch was interrupted or its job is continued.
-    `retried` is the run whose job must have failed for a new run to be submitted, `probe` what
-    extensions want to list for it; `earlier` is set if it is on another base. `previous` is the
-    newest run of the experiment, which the new one follows, with `unconditional` whatever became
-    of it. `dependency` is the run that it comes after.
-    """
-
-    prepared: Prepared
-    repo: Repo
-    remote: Remote
-    resumed: RecordedRun | None = None
-    retried: RecordedRun | None = None
-    earlier: EarlierRun | None = None
-    probe: ContinueProbe | FailedProbe | None = None
-    previous: RecordedRun | None = None
-    unconditional: bool = False
-    dependency: Dependency | None = None
-    recipes: Mapping[int, Prepared] = field(default_factory=dict)
-    """The experiment prepared for a retry, by recipe number."""
-
-    def made_by(self, recipe: int) -> SubmitRequest:
-        """Return the request with the experiment prepared by a recipe."""
-        return replace(self, prepared=self.recipes.get(recipe, self.prepared))
-
-    @property
-    def on_new_base(self) -> bool:
-        """Whether the retried run is on another base."""
-        return self.earlier is not None and self.retried is self.earlier.recorded
-
-    def launch(self, name: str, token: str) -> Launch:
-        """Return the launch of this id that the request belongs to."""
-        prepared = self.prepared
-        sweep, variant = prepared.experiment.sweep, prepared.variant
-        return Launch(
-            id=name,
-            token=token,
-            name=sweep.name,
-            branch=variant.branch_of(sweep.branch),
-            base=prepared.commit.base,
-            base_config=sweep.base_config,
-            fetch=sweep.fetch,
-            config_files=sweep.config_files,
-            remote=self.remote,
-            by=whoami(),
-            variant=variant,
-        )
-
-    @property
-    def sha(self) -> str:
-        """The commit of the run that is submitted."""
-        return self.resumed.run.commit.sha if self.resumed else self.prepared.commit.sha
-
-
-def probes_of(requests: Iterable[SubmitRequest]) -> dict[str, ContinueProbe | FailedProbe]:
-    """Return the probes of retried runs, by run directory."""
-    return {
-        each.retried.run.directory: each.probe for each in requests if each.retried and each.probe
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,26 +188,26 @@ class LaunchSession:
 
 
 def begin(
-    folder: Path, request: SubmitRequest, services: Services, grouping: Grouping, note: str = ""
+    folder: Path, candidate: Candidate, services: Services, grouping: Grouping, note: str = ""
 ) -> LaunchSession:
     """Begin a launch and its record in `folder`; `doctor` has checked before that it is possible.
 
     Raises `RemexError` if the remote cannot be reached or the record cannot be written.
     """
-    sweep, base = request.prepared.experiment.sweep, request.prepared.commit.base
-    workspace = services.workspaces.at(request.repo, base)
-    connection = services.connect(request.remote)
+    sweep, base = candidate.prepared.experiment.sweep, candidate.prepared.commit.base
+    workspace = services.workspaces.at(candidate.repo, base)
+    connection = services.connect(candidate.remote)
     ahead = timedelta()
     while True:
         name = names.launch_id(sweep.name, datetime.now().astimezone() + ahead)
-        launch = request.launch(name, secrets.token_hex(8))
+        launch = launch_of(candidate, name, secrets.token_hex(8))
         launch = replace(launch, branch=workspace.branch, note=one_line(note))
         # all other names of this launch are shorter than this one
-        names.run_directory(launch.branch, launch.id, request.prepared.commit.sha)
+        names.run_directory(launch.branch, launch.id, candidate.prepared.commit.sha)
         try:
             journal = Journal.begin(folder, launch)
         except FileExistsError:
-            ahead += _next_name(request)
+            ahead += _next_name(candidate)
             continue
         with ExitStack() as unless_opened:
             unless_opened.callback(journal.discard)
@@ -282,18 +216,36 @@ def begin(
             session.rate = services.rate
             session.copied_records = services.copied
             if _is_opened(session):
-                session.fill_from(request.prepared.inputs)
+                session.fill_from(candidate.prepared.inputs)
                 unless_opened.pop_all()
                 return session
-        ahead += _next_name(request)
+        ahead += _next_name(candidate)
 
 
-def _next_name(request: SubmitRequest) -> timedelta:
+def launch_of(candidate: Candidate, name: str, token: str) -> Launch:
+    """Return the launch of this id that an experiment belongs to."""
+    sweep, variant = candidate.prepared.experiment.sweep, candidate.prepared.variant
+    return Launch(
+        id=name,
+        token=token,
+        name=sweep.name,
+        branch=variant.branch_of(sweep.branch),
+        base=candidate.prepared.commit.base,
+        base_config=sweep.base_config,
+        fetch=sweep.fetch,
+        config_files=sweep.config_files,
+        remote=candidate.remote,
+        by=whoami(),
+        variant=variant,
+    )
+
+
+def _next_name(candidate: Candidate) -> timedelta:
     """Return how far ahead the next name to try is; wait where it is the time that makes it new.
 
     A command that launches on many bases does not wait a second for each.
     """
-    if request.prepared.variant.base:
+    if candidate.prepared.variant.base:
         return timedelta(seconds=1)
     time.sleep(PAUSE)
     return timedelta()
@@ -375,11 +327,11 @@ def lock_launches(folder: Path) -> FileLock:
     return lock
 
 
-def launch_key(request: SubmitRequest) -> object:
-    """Return what is equal for requests of one launch."""
-    if request.resumed:
-        return request.resumed.record.launch.id
-    prepared = request.prepared
+def launch_key(candidate: Candidate) -> object:
+    """Return what is equal for experiments of one launch."""
+    if candidate.resumed:
+        return candidate.resumed.record.launch.id
+    prepared = candidate.prepared
     sweep, patterns = prepared.experiment.sweep.name, prepared.identity.patterns
     base, variant = prepared.commit.base, prepared.variant
-    return sweep, patterns, request.repo, base, request.remote, variant
+    return sweep, patterns, candidate.repo, base, candidate.remote, variant

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pytest_remex.errors import RecordError
+from pytest_remex.launch.candidate import Candidate, Outcome, State
 from pytest_remex.launch.launcher import Launcher
-from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.launch.recognition import experiment_key
 
 _NOT_SENT = frozenset({State.WAITING, State.SENDING})
@@ -25,7 +25,7 @@ class SharedRuns:
 
     def first(self, candidate: Candidate) -> Candidate:
         """Return the first experiment with a candidate's inputs, which may be itself."""
-        key = experiment_key(candidate.request.prepared, candidate.request.remote)
+        key = experiment_key(candidate.prepared, candidate.remote)
         return self._first.setdefault(key, candidate)
 
     def share(self, candidate: Candidate, first: Candidate) -> Candidate:
@@ -48,7 +48,7 @@ class SharedRuns:
 
     def _shared(self, candidate: Candidate, outcome: Outcome, first: Candidate) -> Outcome:
         try:
-            self._launcher.share(first.request, candidate.request.prepared.variant)
+            self._launcher.share(first, candidate.prepared.variant)
         except RecordError as error:
             return Outcome(State.UNKNOWN, outcome.job, outcome.launch, str(error))
         return Outcome(State.ALREADY, outcome.job, outcome.launch)

@@ -20,27 +20,25 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import replace
 
 from pytest_remex.display import one_line, show_nothing
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
+from pytest_remex.launch.candidate import Candidate, Outcome, State, moved_bases
 from pytest_remex.launch.claims import follow
 from pytest_remex.launch.continuation import FailedProbe
-from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job, request_for
+from pytest_remex.launch.decision import Decision, decide, recorded_job
 from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.listener import Listener
 from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
-from pytest_remex.launch.outcomes import Candidate, Outcome, State, moved_bases
 from pytest_remex.launch.retry import Retries, RetryPlanner
-from pytest_remex.launch.session import Services, SubmitRequest, probes_of
 from pytest_remex.launch.shared_runs import SharedRuns
 from pytest_remex.launch.submissions import Cost, array_advice
 from pytest_remex.launch.upstreams import find_dependencies, run_of
 from pytest_remex.model import Remote, Repo
-from pytest_remex.records.index import RecordedRun, reached_by
+from pytest_remex.records.index import reached_by
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
@@ -82,10 +80,10 @@ class Submitter:
         self._folders = folders
         self._options = options
         self._listener = listener
-        services = Services(workspaces, connections.to, rate=options.rate)
         self._fitness = Fitness(connections.to, options.grouping)
         self._expected = 0
-        self.launcher = Launcher(folders, services, options.grouping, options.note)
+        self.launcher = Launcher(folders, workspaces, connections.to, options)
+        self.known = self.launcher.known
         self._candidates: list[Candidate] = []
         self._by_key: dict[object, Candidate] = {}
         self._waiting: list[Candidate] = []
@@ -133,7 +131,8 @@ class Submitter:
             RecordError: A launch record cannot be written.
             SweepError: The experiment that it comes after was not added.
         """
-        known = self._known(prepared, repo, remote)
+        run = self.launcher.find(prepared, repo, remote)
+        known = self.known.about(prepared, run, repo, remote, self._options.resubmit)
         prepared = known.shared_with(prepared)
         upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
         if prepared.upstream is not None and upstream is None:
@@ -143,52 +142,34 @@ class Submitter:
         if decision is Decision.ALREADY and upstream and upstream.may_be_resent:
             decision = Decision.ASK
         made = {0: prepared, **recipes} if recipes else {}
-        request = SubmitRequest(
-            prepared, repo, remote, earlier=known.earlier, probe=probe, recipes=made
-        )
-        candidate = Candidate(request, known=known, upstream=upstream)
+        candidate = Candidate(prepared, repo, remote, known, decision, "", upstream, made, probe)
         self._candidates.append(candidate)
         self._by_key[prepared.key] = first = self._shared.first(candidate)
         if outcome := Outcome.unsent(known, decision):
             candidate.outcome = outcome
             self._workspaces.forget(prepared)
-            return candidate
-        if first is not candidate:
-            return self._shared.share(candidate, first)
-        request = request_for(decision, request, known)
-        again = decision is Decision.AGAIN
-        candidate.request = replace(request, previous=self._previous(request), unconditional=again)
-        self._waiting.append(candidate)
+        elif first is not candidate:
+            self._shared.share(candidate, first)
+        else:
+            self._follow_up(candidate)
+            self._waiting.append(candidate)
         return candidate
 
-    def _previous(self, request: SubmitRequest) -> RecordedRun | None:
-        """Return the run that a request's run follows, if there is one."""
-        if request.resumed is None:
-            return self.launcher.newest(request.prepared, request.remote)
-        return self.launcher.recognizer.failed_before(request.resumed, request.prepared)
-
-    def read_records(self, repo: Repo, remote: Remote) -> list[str]:
-        """See `Launcher.read_records`; if that fails, nothing can be submitted."""
-        return self.launcher.read_records(repo, remote)
+    def _follow_up(self, candidate: Candidate) -> None:
+        """Set which run is resumed, or which one the experiment's next run follows."""
+        if candidate.decision is Decision.FINISH:
+            candidate.resumed = candidate.known.run
+        elif candidate.decision is Decision.RETRY and candidate.known.is_useless:
+            candidate.make_by(candidate.known.recipe_after(None))
+        if candidate.resumed is None:
+            candidate.previous = self.known.newest(candidate.prepared, candidate.remote)
+        else:
+            recognizer = self.known.recognizer
+            candidate.previous = recognizer.failed_before(candidate.resumed, candidate.prepared)
 
     def moved(self) -> list[str]:
         """Return messages on the experiments whose points have runs on other bases."""
-        held = [
-            (each.request.prepared, each.request.earlier)
-            for each in self._candidates
-            if each.outcome.state is State.OTHER_BASE and each.request.earlier is not None
-        ]
-        return moved_bases(held, [each.request.prepared for each in self._candidates])
-
-    def _known(self, prepared: Prepared, repo: Repo, remote: Remote) -> KnownRuns:
-        run = self.launcher.find(prepared, repo, remote)
-        if run is not None and not self._options.resubmit.is_retry:
-            return KnownRuns(run)
-        earlier = self.launcher.find_elsewhere(prepared, repo, remote)
-        recipes = len(prepared.experiment.sweep.recipes)
-        is_incomplete = run is not None and self.launcher.recognizer.is_incomplete(run)
-        known = KnownRuns(run, earlier, recipes=recipes, is_incomplete=is_incomplete)
-        return known.with_notes(self._folders.runs)
+        return moved_bases(self._candidates)
 
     def advance(self, *, last: bool) -> None:
         """Send waiting experiments once they fill a batch; with `last`, send them now and wait.
@@ -249,7 +230,7 @@ class Submitter:
     def array_advice(self) -> str:
         """Return the advice for jobs that could be an array."""
         sent = [each for each in self._candidates if each.outcome.state is State.SUBMITTED]
-        there = [each.request for each in sent if each.request.remote.host is not None]
+        there = [each for each in sent if each.remote.host is not None]
         return array_advice((each.prepared.header for each in there), self._options.grouping)
 
     def left(self, state: State) -> int:
@@ -265,17 +246,17 @@ class Submitter:
                 self._waiting = self._to_send(retries)
                 if not self._waiting or not self._fits(self._waiting, last=last):
                     return
-                _cost([each.request for each in self._waiting]).refuse_above(self._options.confirm)
+                _cost(self._waiting).refuse_above(self._options.confirm)
                 sending = self._ready()
                 if not sending:
                     return
                 sending = [each for each in sending if self._retry_planner.decide(each, retries)]
-                send = self.launcher.commit([each.request for each in sending])
+                send = self.launcher.commit(sending)
             except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
                 self._fail(self._waiting.pop(0), error)
                 self._listener.may_continue()
                 return
-            self.cost += _cost([each.request for each in sending])
+            self.cost += _cost(sending)
             for each in sending:
                 each.outcome = Outcome(State.SENDING)
             self._sending = sending
@@ -286,14 +267,13 @@ class Submitter:
     def _to_send(self, retries: Retries) -> list[Candidate]:
         """Return the waiting experiments, except if their runs are alive, completed or unknown."""
         for candidate in self._waiting:
-            if candidate.request.retried:
-                outcome = Outcome.unsent(
-                    candidate.known, retries.decide(candidate.known, self._options)
-                )
+            if candidate.retried:
+                decision = retries.decide(candidate.known, self._options)
+                outcome = Outcome.unsent(candidate.known, decision)
                 if outcome and not (
                     candidate.upstream_is_resent and retries.has_ended(candidate.known)
                 ):
-                    candidate.outcome = outcome
+                    candidate.decision, candidate.outcome = decision, outcome
         return _still_waiting(self._waiting)
 
     def _ready(self) -> list[Candidate]:
@@ -308,9 +288,9 @@ class Submitter:
     def _fits(self, sending: Sequence[Candidate], *, last: bool) -> bool:
         """Return whether to send now: near a remote's limits, only once everything is known."""
         footprints: dict[Remote, list[Footprint]] = {}
-        for request in (each.request for each in sending):
-            if request.resumed is None:
-                footprints.setdefault(request.remote, []).append(request.prepared.footprint)
+        for each in sending:
+            if each.resumed is None:
+                footprints.setdefault(each.remote, []).append(each.prepared.footprint)
         unseen = 0 if last else max(0, self._expected - len(self._candidates))
         fits = self._fitness.refuse_unfit(footprints, unseen)
         if not fits:
@@ -318,9 +298,9 @@ class Submitter:
         return fits
 
     def _retries(self) -> Retries:
-        requests = [each.request for each in self._waiting if each.request.retried]
-        runs = reached_by((each.retried, each.remote) for each in requests if each.retried)
-        probes = probes_of(requests)
+        retried = [(each.retried, each) for each in self._waiting if each.retried]
+        runs = reached_by((run, each.remote) for run, each in retried)
+        probes = {run.run.directory: each.probe for run, each in retried if each.probe}
         shown = self._listener.progress() if runs else nullcontext(show_nothing)
         with shown as progress:
             to, folder, how = self._connections.to, self._folders.runs, self._options.resubmit
@@ -337,7 +317,7 @@ class Submitter:
             return
         sent, self._sending, self._batch = self._sending, [], None
         for candidate, run in zip(sent, runs, strict=True):
-            candidate.outcome = Outcome.of_run(run, self.launcher.launch_of(candidate.request))
+            candidate.outcome = Outcome.of_run(run, self.launcher.launch_of(candidate))
         self._tell(sent)
         try:
             self._yield_to_others(sent)
@@ -346,19 +326,19 @@ class Submitter:
 
     def _yield_to_others(self, sent: Sequence[Candidate]) -> None:
         """Respect earlier claims of other clients; continue what they have not finished."""
-        taken = [(each, claim) for each in sent if (claim := self.launcher.taken(each.request))]
+        taken = [(each, claim) for each in sent if (claim := self.launcher.taken(each))]
         if not taken:
             return
-        self.launcher.read_again(each.request.remote for each, _ in taken)
+        self.known.read_again(each.remote for each, _ in taken)
         for each, claim in taken:
-            if follow(each, claim, self.launcher.claimed_run(each.request, claim)):
+            if follow(each, claim, self.launcher.claimed_run(each, claim)):
                 self._waiting.append(each)
 
     def _lose(self, error: Exception) -> None:
         """Sort the experiments of a failed batch: some may have jobs, the others wait again."""
         sent, self._sending, self._batch = self._sending, [], None
         for each in sent:
-            may_have_job = self.launcher.may_have_job(each.request)
+            may_have_job = self.launcher.may_have_job(each)
             each.outcome = Outcome(State.UNKNOWN if may_have_job else State.WAITING)
         unsent = [each for each in sent if each.outcome.state is State.WAITING]
         self._waiting = [*unsent, *self._waiting]
@@ -386,7 +366,7 @@ class Submitter:
         jobs: dict[str, dict[str, str]] = {}
         for each in sent:
             if each.outcome.state is State.SUBMITTED:
-                node = each.request.prepared.node
+                node = each.prepared.node
                 jobs.setdefault(each.outcome.launch, {})[node] = each.outcome.job
         for launch, submitted in jobs.items():
             self._listener.submitted(launch, submitted)
@@ -396,5 +376,5 @@ def _still_waiting(candidates: Iterable[Candidate]) -> list[Candidate]:
     return [each for each in candidates if each.outcome.state is State.WAITING]
 
 
-def _cost(requests: Iterable[SubmitRequest]) -> Cost:
-    return Cost.of((each.prepared.header, each.prepared.footprint) for each in requests)
+def _cost(candidates: Iterable[Candidate]) -> Cost:
+    return Cost.of((each.prepared.header, each.prepared.footprint) for each in candidates)

@@ -11,9 +11,9 @@ from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
+from pytest_remex.launch.candidate import Candidate, Outcome, State
 from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.options import GroupingKind
-from pytest_remex.launch.outcomes import Candidate, Outcome, State
 from pytest_remex.model import Remote
 from pytest_remex.records.fields import UpstreamRun
 from pytest_remex.records.index import RecordedRun, reached_by
@@ -44,7 +44,7 @@ def find_dependencies(
     """
     left = [each for each in candidates if each.upstream and not _keep_back(each, runs)]
     pairs = [(each, runs[id(each.upstream)]) for each in left]
-    remotes = {id(run): each.request.remote for each, run in pairs}
+    remotes = {id(run): each.remote for each, run in pairs}
     asked = {id(run): run for each, run in pairs if _is_older(each)}
     jobs = query(reached_by((run, remotes[key]) for key, run in asked.items()), connect)
     lacking = _lacking(pairs, jobs, connect)
@@ -54,12 +54,12 @@ def find_dependencies(
 
 def run_of(candidate: Candidate, launcher: Launcher) -> RecordedRun | None:
     """Return the submitted run of an experiment, of any user; None if none is known."""
-    request, outcome = candidate.request, candidate.outcome
+    outcome = candidate.outcome
     if outcome.state is State.SUBMITTED:
-        return launcher.sent_run(request)
+        return launcher.sent_run(candidate)
     known = candidate.known.run
     if known is None or known.launch.id != outcome.launch:
-        known = launcher.newest(request.prepared, request.remote)
+        known = launcher.known.newest(candidate.prepared, candidate.remote)
     if known is None or known.launch.id != outcome.launch:
         return None
     return RecordedRun(known.record, replace(known.run, job=outcome.job))
@@ -76,8 +76,8 @@ def _keep_back(candidate: Candidate, runs: Mapping[int, RecordedRun]) -> bool:
     upstream = candidate.upstream
     if upstream is None:
         return False
-    node, outcome = upstream.request.prepared.node, upstream.outcome
-    if upstream.request.remote != candidate.request.remote:
+    node, outcome = upstream.prepared.node, upstream.outcome
+    if upstream.remote != candidate.remote:
         why = APART.format(node=node)
     elif outcome.state is State.UPSTREAM_FAILED:
         candidate.outcome = Outcome(State.UPSTREAM_FAILED, why=outcome.why)
@@ -104,7 +104,7 @@ def _decide(candidate: Candidate, upstream: RecordedRun, job: Job | None, lackin
     elif lacking:
         candidate.outcome = Outcome(State.UPSTREAM_FAILED, run.job, upstream.launch.id, lacking)
     else:
-        prepared = candidate.request.prepared
+        prepared = candidate.prepared
         brought = UpstreamRun(
             node=node,
             point=run.point,
@@ -117,8 +117,7 @@ def _decide(candidate: Candidate, upstream: RecordedRun, job: Job | None, lackin
         )
         in_pack = run.submission.startswith(f"{GroupingKind.PACK}-")
         waits = job is None or job.state.live
-        dependency = Dependency(brought, waits, in_pack)
-        candidate.request = replace(candidate.request, dependency=dependency)
+        candidate.dependency = Dependency(brought, waits, in_pack)
 
 
 def _lacking(
@@ -129,15 +128,13 @@ def _lacking(
     for each, run in pairs:
         job = jobs.get(run.run.directory)
         if job is not None and job.state is JobState.COMPLETED:
-            of_remote = wanted.setdefault(each.request.remote, {})
-            of_remote.setdefault(run.run.directory, set()).update(
-                each.request.prepared.brought.values()
-            )
+            of_remote = wanted.setdefault(each.remote, {})
+            of_remote.setdefault(run.run.directory, set()).update(each.prepared.brought.values())
     found = {remote: missing_files(files, remote, connect) for remote, files in wanted.items()}
     lacking = {}
     for each, run in pairs:
-        missing = found.get(each.request.remote, {}).get(run.run.directory, {})
-        brought = each.request.prepared.brought.values()
+        missing = found.get(each.remote, {}).get(run.run.directory, {})
+        brought = each.prepared.brought.values()
         if why := next((missing[source] for source in brought if source in missing), ""):
             lacking[id(each)] = f"{run.run.node}: {why}"
     return lacking

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.experiment import Experiment
+from pytest_remex.launch.candidate import Candidate
 from pytest_remex.launch.continuation import ContinuationPreview, continuation_summary, shown
-from pytest_remex.launch.plan import PlannedExperiment, Planner, tree
+from pytest_remex.launch.plan import Planner, recipe_of_retry, tree
 from pytest_remex.launch.planned import Plan
 from pytest_remex.launch.preparation import CheckoutCopies, differing_files
 from pytest_remex.model import Remote, Repo
@@ -84,9 +84,7 @@ class PlanMode(Mode):
         probe = preview.probe if settings.launching.resubmit.is_retry else None
         self._trials = Trials(context, self._workspaces, self._copies, probe)
         self._replicates = AskedReplicates(self.session, items, again=settings.launching.again)
-        planner = Planner(
-            context.folders, settings.launching, self._workspaces, connect, self.terminal.note
-        )
+        planner = Planner(context.folders, settings.launching, self._workspaces, connect)
         self._plan = Plan(planner, preview)
 
     def checkout(
@@ -103,15 +101,15 @@ class PlanMode(Mode):
         prepared = self._trials.prepare(item)
         refuse_without_upstream(prepared)
         with failing_plainly(item.session):
-            self._plan.planner.read_records(repo, remote)
-            runs, local = self._plan.planner.runs, remote.host is None
+            for message in self._plan.planner.known.read_if_reachable(repo, remote):
+                self.terminal.note(message)
+            runs, local = self._plan.planner.known.runs, remote.host is None
             self._replicates.add_items(item, runs, local=local)
         self._replicates.skip_unknown(item)
         planned = self._plan.planner.plan(prepared, repo, remote)
-        planned = self._with_recipe(item, planned)
+        self._use_recipe(item, planned)
         self._plan.experiments.append(planned)
-        if planned.retried is not None:
-            self._plan.preview.add(planned.retried, prepared.experiment)
+        self._plan.preview.add(planned)
         note_facts(item, **prepared_facts(prepared), plan=planned.title)
         say(item, planned.title)
 
@@ -140,14 +138,14 @@ class PlanMode(Mode):
         stopped = stopped_after(len(plan.experiments), self.session)
         self.terminal.say_next(stopped or _next(command, has_failed=has_failed), "nothing was sent")
 
-    def _with_recipe(self, item: pytest.Function, planned: PlannedExperiment) -> PlannedExperiment:
-        """Return what a retry would submit for an experiment whose sweep has recipes."""
+    def _use_recipe(self, item: pytest.Function, planned: Candidate) -> None:
+        """Plan what a retry would submit for an experiment whose sweep has recipes."""
         __tracebackhide__ = True
-        number = planned.recipe if planned.retried else 0
+        number = recipe_of_retry(planned)
         made = self._trials.prepare_recipes(item, planned.prepared, number).get(number)
-        if made is None:
-            return planned
-        return replace(planned, prepared=made, title=f"{planned.title}, with recipe {number}")
+        if made is not None:
+            planned.prepared = made
+            planned.title += f", with recipe {number}"
 
     def _shows_next(self) -> bool:
         """Return whether the diff of the next experiment is shown."""

@@ -23,6 +23,7 @@ from pytest_remex.display import Progress, counted
 from pytest_remex.errors import RemexError
 from pytest_remex.experiment import Experiment
 from pytest_remex.hookspecs import Continuation, ContinueProbe
+from pytest_remex.launch.candidate import Candidate, Outcome, State, unjudged_text
 from pytest_remex.launch.continuation import (
     EndedEarly,
     FailedProbe,
@@ -30,7 +31,6 @@ from pytest_remex.launch.continuation import (
     continuation_summary,
     probe_of,
 )
-from pytest_remex.launch.outcomes import Candidate, Outcome, State, unjudged_text
 from pytest_remex.launch.submitter import Submitter
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, properties_of
@@ -123,7 +123,7 @@ class SubmitMode(Mode):
         with failing_plainly():
             candidate = self._submitter.add(prepared, repo, remote, probe, recipes)
         item.stash[CANDIDATE] = candidate
-        note_facts(item, **prepared_facts(candidate.request.prepared))
+        note_facts(item, **prepared_facts(candidate.prepared))
         if candidate.outcome.state in NOT_SENT:
             say(item, _word(candidate.outcome))
             skip(_why_not_sent(candidate.outcome))
@@ -167,7 +167,7 @@ class SubmitMode(Mode):
 
         def check(prepared: Prepared, originals: Mapping[str, bytes]) -> None:
             # a recorded run was checked when it was recorded
-            if not self._submitter.launcher.is_recorded(prepared, repo, remote):
+            if not self._submitter.known.find(prepared, repo, remote):
                 self._checks.check(prepared, originals)
             elif self._retries:
                 probe = probe_of(self.context.config.hook, prepared.experiment)
@@ -181,7 +181,7 @@ class SubmitMode(Mode):
         """Read the launch records in a remote's runs folder; if that fails, submit nothing."""
         __tracebackhide__ = True
         try:
-            faults = self._submitter.read_records(repo, remote)
+            faults = self._submitter.known.read(repo, remote)
         except RemexError as error:
             self.session.shouldstop = f"remex: {error}".splitlines()[0]
             fail(f"not submitted: {error}")
@@ -196,7 +196,7 @@ class SubmitMode(Mode):
         __tracebackhide__ = True
         session = self.session
         with failing_plainly(session):
-            runs, local = self._submitter.launcher.recognizer.runs, remote.host is None
+            runs, local = self._submitter.known.runs, remote.host is None
             if self._replicates.add_items(item, runs, local=local):
                 self._submitter.expect(len(experiments(session.items)))
         self._replicates.skip_unknown(item)
@@ -205,7 +205,7 @@ class SubmitMode(Mode):
         self, item: pytest.Function, prepared: Prepared, repo: Repo, remote: Remote
     ) -> dict[int, Prepared]:
         """Return an experiment prepared for a retry: by its run's recipe, and by the next one."""
-        last = self._submitter.launcher.recipe_of(prepared, repo, remote) if self._retries else None
+        last = self._submitter.known.recipe_of(prepared, repo, remote) if self._retries else None
         if last is None:
             return {}
         known = range(1, len(prepared.experiment.sweep.recipes))

@@ -1,21 +1,39 @@
-"""The states of an experiment on its way to a job, which `submitter` draws, and their reasons."""
+"""An experiment on its way to a job: what is known of it, what is decided, and its outcome.
+
+    Prepared          its patch was run and committed                      (`preparation`)
+       |  look it up in the launch records here and in the runs folder     (`known`, `recognition`)
+    KnownRuns         its run, and its point's run on another base
+       |  decide: a plan shows it, and ends here                           (`decision`, `plan`)
+    Decision          new, finish, again, retry; or why nothing is sent
+       |  ask about the last job, if it decides, and about its upstream    (`retry`, `upstreams`)
+       |  put it into a launch, claim it, commit, push, place, submit      (`launcher`, `pipeline`)
+    RunRecord         its run, with its stage in the launch record
+       |  release the job
+    Outcome           the state that the user sees, with the job or the reason
+
+A `Candidate` is one experiment through all of this; `submitter` draws the states of its outcome,
+`pipeline` the stages of its run.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pytest_remex.launch.decision import Decision, KnownRuns, is_continued_elsewhere
 from pytest_remex.launch.recognition import EarlierRun
+from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import RunRecord, Stage
 from pytest_remex.repo.workspace import Prepared
 
 if TYPE_CHECKING:
-    from pytest_remex.launch.session import SubmitRequest
+    from pytest_remex.hookspecs import ContinueProbe
+    from pytest_remex.launch.continuation import FailedProbe
+    from pytest_remex.launch.dependency import Dependency
 
 SHOWN = 5
 """The most changed files that a message names."""
@@ -145,16 +163,63 @@ class Outcome:
 
 @dataclass(slots=True, eq=False)
 class Candidate:
-    """An experiment that was passed to a `Submitter`, which updates its `outcome`."""
+    """An experiment on its way to a job, in a plan or a submit; each step adds what it learns."""
 
-    request: SubmitRequest
-    outcome: Outcome = Outcome(State.WAITING)
+    prepared: Prepared
+    """The experiment as it is made; for a retry, by the recipe of that."""
+    repo: Repo
+    remote: Remote
     known: KnownRuns = field(default_factory=KnownRuns)
-    """What the records said about it."""
-    rounds: int = 0
-    """How often another client's run took its place."""
+    """What the records say about it."""
+    decision: Decision = Decision.NEW
+    """What a submit does with it; ASK if its job's state decides when it is sent."""
+    title: str = ""
+    """The decision, as a plan shows it."""
     upstream: Candidate | None = None
     """The experiment that it comes after."""
+    recipes: Mapping[int, Prepared] = field(default_factory=dict)
+    """The experiment prepared for a retry, by recipe number."""
+    probe: ContinueProbe | FailedProbe | None = None
+    """What extensions want to list for its run, if that was ended early."""
+    previous: RecordedRun | None = None
+    """The newest run of the experiment, which the run that is made follows."""
+    resumed: RecordedRun | None = None
+    """The run to resume: its launch was interrupted, another client's too, or it is continued."""
+    dependency: Dependency | None = None
+    """The run that its run comes after, as known when it is sent."""
+    rounds: int = 0
+    """How often another client's run took its place."""
+    outcome: Outcome = Outcome(State.WAITING)
+
+    @property
+    def sha(self) -> str:
+        """The commit of the run that is submitted."""
+        return self.resumed.run.commit.sha if self.resumed else self.prepared.commit.sha
+
+    @property
+    def retried(self) -> RecordedRun | None:
+        """The run whose job must have failed for another to be submitted; it may be continued."""
+        if self.rounds:
+            return None
+        if self.decision is Decision.ASK:
+            return self.known.decisive_run
+        is_usable = self.decision is Decision.RETRY and not self.known.is_useless
+        return self.known.run if is_usable else None
+
+    @property
+    def is_on_new_base(self) -> bool:
+        """Whether the retried run is on another base."""
+        earlier = self.known.earlier
+        return earlier is not None and self.retried is earlier.recorded
+
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether its run is submitted whatever became of the previous one."""
+        return self.decision is Decision.AGAIN
+
+    def make_by(self, recipe: int) -> None:
+        """Use the experiment as it was prepared by a recipe."""
+        self.prepared = self.recipes.get(recipe, self.prepared)
 
     @property
     def is_ready(self) -> bool:
@@ -187,21 +252,17 @@ class Candidate:
         return True
 
 
-def moved_bases(
-    held: Iterable[tuple[Prepared, EarlierRun]], selected: Iterable[Prepared]
-) -> list[str]:
-    """Return a message for each sweep and base.
-
-    Args:
-        held: The experiments that are not submitted, with their points' runs.
-        selected: All experiments of the command.
-    """
-    totals = Counter(each.experiment.sweep.name for each in selected)
+def moved_bases(candidates: Sequence[Candidate]) -> list[str]:
+    """Return a message for each sweep and base that has runs of points which are not submitted."""
+    totals = Counter(each.prepared.experiment.sweep.name for each in candidates)
     groups: dict[tuple[str, str, bool], list[tuple[Prepared, EarlierRun]]] = {}
-    for prepared, earlier in held:
+    for each in candidates:
+        earlier = each.known.earlier
+        if earlier is None or each.decision is not Decision.OTHER_BASE:
+            continue
         base, is_known = earlier.recorded.launch.base, bool(earlier.changed)
-        key = prepared.experiment.sweep.name, base, is_known
-        groups.setdefault(key, []).append((prepared, earlier))
+        key = each.prepared.experiment.sweep.name, base, is_known
+        groups.setdefault(key, []).append((each.prepared, earlier))
     return [_message(totals[sweep], base, group) for (sweep, base, _), group in groups.items()]
 
 

@@ -1,5 +1,14 @@
 """Submit experiments: commits, push, run directories, held jobs, release. Does not import pytest.
 
-`submitter` holds the state of each experiment, with a diagram; `launcher` decides which launch an
-experiment belongs to; `pipeline` takes the runs of one launch from commit to released job.
+The way of an experiment, with the modules that take it a step on; `candidate` draws it:
+
+1. `preparation` (for scripts `sweep_calls`): its patch is run, checked and committed.
+2. `known`, `recognition`: the launch records tell which runs it has.
+3. `decision`: what is done with it. A plan (`plan`, `planned` for all of them) ends here.
+4. `submitter`: it waits for its batch; `doctor` checks the cluster first, `retry` and
+   `continuation` ask how the last job ended, `upstreams` what it comes after.
+5. `launcher`, `session`: it gets into a launch with a launch record.
+6. `pipeline`: `claims` claims it, `push` brings its commit to the clone, `submissions` says what
+   one sbatch submits; its job is held, recorded, released.
+7. `discard`: removes what an interrupted launch left; `cancel` does so before it cancels jobs.
 """

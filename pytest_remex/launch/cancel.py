@@ -130,7 +130,7 @@ class Canceller:
 
     def _clean_up(self, services: Services) -> None:
         """Remove temporary branches and files of interrupted launches."""
-        from pytest_remex.launch.pipeline import clean_up_after_crashes  # noqa: PLC0415 - as above
+        from pytest_remex.launch.discard import clean_up_after_crashes  # noqa: PLC0415 - as above
 
         try:
             has = services.workspaces.git(self.repo).has

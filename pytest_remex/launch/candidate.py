@@ -33,7 +33,7 @@ from pytest_remex.repo.workspace import Prepared
 if TYPE_CHECKING:
     from pytest_remex.hookspecs import ContinueProbe
     from pytest_remex.launch.continuation import FailedProbe
-    from pytest_remex.launch.dependency import Dependency
+    from pytest_remex.launch.upstreams import Dependency
 
 SHOWN = 5
 """The most changed files that a message names."""

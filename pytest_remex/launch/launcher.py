@@ -15,9 +15,9 @@ from pytest_remex.errors import RemexError
 from pytest_remex.launch import pipeline
 from pytest_remex.launch.candidate import Candidate
 from pytest_remex.launch.claims import run_of_claim, wanted_claim
+from pytest_remex.launch.discard import clean_up_after_crashes
 from pytest_remex.launch.known import KnownLaunches
 from pytest_remex.launch.options import Folders, LaunchOptions
-from pytest_remex.launch.pipeline import clean_up_after_crashes
 from pytest_remex.launch.recognition import named_today
 from pytest_remex.launch.session import (
     LaunchSession,

@@ -18,7 +18,6 @@ An interrupted run goes through all steps again: each finds out what has been do
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 from pytest_remex import names
@@ -39,22 +38,11 @@ from pytest_remex.common.protocol import (
     Tidy,
 )
 from pytest_remex.common.records import AppendRecord
-from pytest_remex.display import Progress, counted
-from pytest_remex.launch.options import Grouping
-from pytest_remex.launch.push import forget_removed_branches, publisher_for
-from pytest_remex.launch.session import LaunchSession, Services, resume
+from pytest_remex.display import Progress
+from pytest_remex.launch.session import LaunchSession
 from pytest_remex.launch.submissions import Submission, form_submissions
-from pytest_remex.model import Remote, Repo
-from pytest_remex.records.index import RunIndex, own_config
-from pytest_remex.records.schema import (
-    HAS_JOB,
-    Pushing,
-    RunRecord,
-    Stage,
-    Swept,
-    Tidied,
-)
-from pytest_remex.records.store import Journal, LaunchRecord
+from pytest_remex.records.index import own_config
+from pytest_remex.records.schema import HAS_JOB, Pushing, RunRecord, Stage, Tidied
 from pytest_remex.repo.trees import blobs_at
 
 DEFAULT_ARRAY_SIZE = 1000
@@ -246,7 +234,7 @@ def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress
             )
             for each in submissions
         ],
-        rate=session.rate,
+        rate=session.services.rate,
         part=session.next_part(),
     )
     for event in session.connection.ask(request):
@@ -307,82 +295,3 @@ def _release(session: LaunchSession, shas: Sequence[str]) -> None:
 def _whole_job(job: str) -> str:
     """Return the id of a task's whole array: releasing it releases all its tasks."""
     return str(JobId.parse(job)._replace(task=""))
-
-
-def clean_up_after_crashes(
-    index: RunIndex,
-    open_launches: Collection[str],
-    repos: Mapping[Remote, Repo],
-    services: Services,
-) -> list[str]:
-    """Remove the temporary branches and staged files of interrupted launches, and refs to them.
-
-    Args:
-        index: All launch records.
-        open_launches: The launches of this command, which are not touched.
-        repos: This command's remotes, each with its repository; launches on other remotes are left
-            alone.
-        services: Access to repositories and remotes.
-
-    Returns:
-        A warning for each launch that has runs left to submit.
-
-    Raises:
-        RemexError: Something could not be removed.
-    """
-    warnings = []
-    for record in index.records:
-        if record.launch.id in open_launches:
-            continue
-        unsettled = [run for run in record.runs.values() if not run.settled]
-        left = sum(not _is_elsewhere(index, record, run) for run in unsettled)
-        if left and record.own:
-            warnings.append(
-                f"launch {record.launch.id} was interrupted with "
-                f"{counted(left, 'run')} not submitted: submit the same points of "
-                f"{record.launch.name} again to finish it, or --remex-cancel them"
-            )
-        if record.tips and not record.tidied:
-            _clean_up(record, repos, services)
-        if record.left and not record.owner and not left:
-            _sweep(record, repos, services)
-    uses_origin = (remote for remote in repos if remote.host and remote.via == "origin")
-    for repo in {repos[remote] for remote in uses_origin}:
-        forget_removed_branches(services.workspaces.git(repo))
-    return warnings
-
-
-def _is_elsewhere(index: RunIndex, record: LaunchRecord, run: RunRecord) -> bool:
-    """Return whether another launch has submitted a run's experiment meanwhile."""
-    alike = index.alike(run.commit, run.identity)
-    others = (each for each in alike if each.run.directory != run.directory)
-    return any(
-        each.run.may_have_job and each.belongs_to(record.launch.name, run.node) for each in others
-    )
-
-
-def _clean_up(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Services) -> None:
-    for remote, repo in repos.items():
-        if remote.is_same_place(record.launch.remote):
-            session = resume(record, repo, remote, services, Grouping())
-            with closing(session.journal):
-                finish(session)
-            return
-
-
-def _sweep(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Services) -> None:
-    """Remove what other clients, which may never return, left of a finished launch."""
-    launch = record.launch
-    for remote, repo in repos.items():
-        if not remote.is_same_place(launch.remote):
-            continue
-        git, connection = services.workspaces.git(repo), services.connect(remote)
-        clone = remote.clone if remote.host is not None else str(git.top)
-        with closing(Journal.resume(record)) as journal:
-            for worker, tips in record.left.items():
-                publisher_for(launch, worker, git, connection, tips).withdraw()
-                named = "" if worker == launch.id else worker
-                for _ in connection.ask(Tidy(clone, remote.runs, launch.id, launch.token, named)):
-                    pass
-                journal.write([Swept(worker)])
-        return

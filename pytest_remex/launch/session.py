@@ -19,9 +19,9 @@ from pytest_remex.display import one_line
 from pytest_remex.errors import RecordError
 from pytest_remex.io import writing
 from pytest_remex.launch.candidate import Candidate
-from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.options import Grouping
 from pytest_remex.launch.push import Here, Publisher, publisher_for, withdraw_from_origin
+from pytest_remex.launch.upstreams import Dependency
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.copies import packed
 from pytest_remex.records.index import RecordedRun
@@ -57,6 +57,7 @@ class LaunchSession:
     workspace: Workspace
     connection: Connection
     publisher: Publisher
+    services: Services
     grouping: Grouping = field(default_factory=Grouping)
     runs: dict[str, RunRecord] = field(default_factory=dict)
     """All runs of the launch so far, by commit."""
@@ -82,10 +83,6 @@ class LaunchSession:
     """Other clients' claims on the same experiments, by commit."""
     dependencies: dict[str, Dependency] = field(default_factory=dict)
     """The upstreams of runs, by commit."""
-    rate: float | None = None
-    """The most sbatch per second; None for no limit."""
-    copied_records: Mapping[str, int] = field(default_factory=dict)
-    """The records, by name, that this client has read or sent; its decisions rest on them."""
 
     @property
     def clone(self) -> str:
@@ -96,8 +93,8 @@ class LaunchSession:
 
     @property
     def known_launches(self) -> list[str]:
-        """The launches that this client's decisions rest on."""
-        return sorted({name.partition(ADDED)[0] for name in self.copied_records})
+        """The launches that this client has read or sent; its decisions rest on them."""
+        return sorted({name.partition(ADDED)[0] for name in self.services.copied})
 
     @property
     def worker(self) -> str:
@@ -212,9 +209,9 @@ def begin(
         with ExitStack() as unless_opened:
             unless_opened.callback(journal.discard)
             publisher = publisher_for(launch, launch.id, workspace.git, connection)
-            session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
-            session.rate = services.rate
-            session.copied_records = services.copied
+            session = LaunchSession(
+                launch, journal, workspace, connection, publisher, services, grouping
+            )
             if _is_opened(session):
                 session.fill_from(candidate.prepared.inputs)
                 unless_opened.pop_all()
@@ -279,11 +276,13 @@ def resume(
     with ExitStack() as unless_resumed:
         unless_resumed.callback(journal.close)
         publisher = publisher_for(launch, worker, workspace.git, connection, record.tips)
-        session = LaunchSession(launch, journal, workspace, connection, publisher, grouping)
+        session = LaunchSession(
+            launch, journal, workspace, connection, publisher, services, grouping
+        )
         unless_resumed.pop_all()
     if launch.remote.via != recorded.remote.via:
         session.warnings += withdraw_from_origin(workspace.git, worker, record.tips)
-    return _filled(session, record, services)
+    return _filled(session, record)
 
 
 def reopen(record: LaunchRecord, repo: Repo, services: Services) -> LaunchSession:
@@ -291,16 +290,14 @@ def reopen(record: LaunchRecord, repo: Repo, services: Services) -> LaunchSessio
     workspace = services.workspaces.at(repo, record.launch.base)
     connection = services.connect(record.launch.remote)
     journal = Journal.resume(record)
-    session = LaunchSession(record.launch, journal, workspace, connection, Here())
-    return _filled(session, record, services)
+    session = LaunchSession(record.launch, journal, workspace, connection, Here(), services)
+    return _filled(session, record)
 
 
-def _filled(session: LaunchSession, record: LaunchRecord, services: Services) -> LaunchSession:
+def _filled(session: LaunchSession, record: LaunchRecord) -> LaunchSession:
     """Fill a session from its record."""
-    session.rate = services.rate
     session.introduced = set(record.runs) if session.is_own else set()
-    session.copied_records = services.copied
-    session.copied = services.copied.get(session.journal.name, 0)
+    session.copied = session.services.copied.get(session.journal.name, 0)
     session.add(record.runs.values())
     session.in_doubt = frozenset(
         sha for sha, run in record.runs.items() if run.stage in {Stage.SUBMITTING, Stage.INDOUBT}

@@ -1,18 +1,17 @@
-"""Finds out what experiments come after: which run and job, and whether that keeps them back."""
+"""What experiments come after: which run and job, what keeps them back, and sbatch's options."""
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_remex.collect.query import query
-from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.common.parts import ListedRun
+from pytest_remex.common.jobs import Job, JobId, JobState
+from pytest_remex.common.parts import ListedRun, UpstreamFiles
 from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.launch.candidate import Candidate, Outcome, State
-from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.options import GroupingKind
 from pytest_remex.model import Remote
 from pytest_remex.records.fields import UpstreamRun
@@ -26,6 +25,84 @@ BOTH = "--remex-submit --remex-retry sends it and the experiments after it again
 APART = "it runs on another remote than {node}, which it comes after: let both run on one"
 _USED = frozenset({State.SUBMITTED, State.ALREADY, State.UNJUDGED})
 """States in which an experiment has a run that others may come after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """The upstream of a run, as known when the run is sent.
+
+    `waits` says that the upstream's job has not ended; `in_pack` that it shares its job with the
+    other runs of a pack.
+    """
+
+    run: UpstreamRun
+    waits: bool
+    in_pack: bool = False
+
+    @property
+    def to_check(self) -> UpstreamFiles | None:
+        """What the job checks when it starts; None for nothing."""
+        if not self.run.brought and not self.in_pack:
+            return None
+        run = self.run
+        return UpstreamFiles(run.directory, dict(run.brought), self.in_pack, list(run.copied))
+
+
+def dependency_option(dependencies: Sequence[Dependency]) -> str:
+    """Return sbatch's option for the dependency; empty if it waits for no job.
+
+    Args:
+        dependencies: The upstream of each of its runs, in the order of an array's tasks.
+
+    Example:
+        >>> run = UpstreamRun("n", {}, "l", "c", "d", "12_0")
+        >>> dependency_option([Dependency(run, waits=True)])
+        'afterok:12_0'
+
+    """
+    waiting = [each for each in dependencies if each.waits]
+    if not waiting:
+        return ""
+    if array := _array_of(dependencies):
+        return f"aftercorr:{array}"
+    jobs = dict.fromkeys(JobId.parse(each.run.job).on_cluster for each in waiting)
+    kind = "afterany" if any(each.in_pack for each in waiting) else "afterok"
+    return ":".join([kind, *jobs])
+
+
+def clusters_option(dependencies: Sequence[Dependency]) -> list[str]:
+    """Return sbatch's option for the cluster that has the jobs which a submission waits for.
+
+    There is none if they are on the default cluster, or on several: then their numbers are those
+    of a federation, which are unique.
+
+    Example:
+        >>> run = UpstreamRun("n", {}, "l", "c", "d", "12;east")
+        >>> clusters_option([Dependency(run, waits=True)])
+        ['--clusters=east']
+
+    """
+    known = {JobId.parse(each.run.job).cluster for each in dependencies if each.waits}
+    return [f"--clusters={known.pop()}"] if len(known) == 1 and known != {""} else []
+
+
+def _array_of(dependencies: Sequence[Dependency]) -> str:
+    """Return the array of which each task comes before the run in its place; empty for none."""
+    ids = [JobId.parse(each.run.job) for each in dependencies]
+    in_place = all(one.task == str(place) for place, one in enumerate(ids))
+    numbers = {one.number for one in ids}
+    return numbers.pop() if len(ids) > 1 and in_place and len(numbers) == 1 else ""
+
+
+def fits_array(dependencies: Sequence[Dependency | None]) -> bool:
+    """Return whether runs, in this order, come one to one after the tasks of one array."""
+    known = [each for each in dependencies if each is not None and each.waits]
+    return len(known) == len(dependencies) and bool(_array_of(known))
+
+
+def waiting_key(dependency: Dependency | None) -> str:
+    """Return the job that a run waits for, by which runs are grouped; empty for none."""
+    return dependency.run.job if dependency and dependency.waits else ""
 
 
 def find_dependencies(

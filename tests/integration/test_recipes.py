@@ -1,6 +1,7 @@
 """Recipes: variants of a patch that are tried in turn if a point fails."""
 
 import csv
+import shutil
 
 import pytest
 
@@ -115,6 +116,20 @@ def test_a_check_is_looked_at_before_its_next_recipe(empty_project):
     project.ran("-k", "a:check")
     result = project.submit("--remex-retry", "-v", "-k", "a:check")
     result.stdout.fnmatch_lines(["*a=check] NOT JUDGED job 1*"])
+
+
+def test_a_purged_run_is_planned_by_the_recipe_that_is_sent(empty_project):
+    """A run that completed and whose directory is gone is made again by its own recipe."""
+    project = empty_project
+    project.sweeps(SWEEPS)
+    project.ran("-k", "a:good")
+    shutil.rmtree(project.run_directories()[0])
+    project.pytest("--remex-collect", "-k", "a:good")
+    plan = project.pytest("--remex-plan", "--remex-retry", "-v", "-k", "a:good")
+    plan.stdout.fnmatch_lines(["*a=good]  RETRY after job 1", "*+a = good, step = 1*"])
+    project.ran("--remex-retry", "-k", "a:good")
+    (made,) = project.run_directories()
+    assert (made / "input.txt").read_text() == "a = good, step = 1\n"
 
 
 @pytest.mark.parametrize(

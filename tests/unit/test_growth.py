@@ -166,7 +166,7 @@ def test_batches_of_a_launch(folder):
     def look(count):
         journal = Journal.begin(folder(), Launch(**facts))
         session = LaunchSession(journal=journal, launch=Launch(**facts), workspace=None,
-                                connection=None, publisher=None)  # fmt: skip
+                                connection=None, publisher=None, services=None)  # fmt: skip
         for number in range(count):
             run = record(number)
             session.add([run])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_remex.launch.dependency import (
+from pytest_remex.launch.upstreams import (
     Dependency,
     clusters_option,
     dependency_option,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pytest_remex.common.parts import Needs
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
+from pytest_remex.display import some_of
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.model import Remote, Repo
@@ -73,6 +74,11 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
         yield Check("repository", FAULT, str(error), fix)
         return
     yield Check("repository", FINE, f"{git.top} at {base[:12]}")
+    listing = git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", base)
+    if filtered := git.filtered(base, [os.fsencode(path) for path in listing.split("\0") if path]):
+        some = some_of([os.fsdecode(path) for path in sorted(filtered)], 3)
+        fix = "commit what jobs read without a filter; name what no job reads in remex_control"
+        yield Check("filters", NOTE, f"Git LFS or another filter changes {some}", fix)
     for script in scripts:
         yield from _exit_codes(Path(git.top), script)
     if remote.host is None or remote.via != "origin":

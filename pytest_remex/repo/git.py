@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,21 +238,30 @@ class Git:
                 f"{self.top} has the file {held[0]!r} at {base[:12]}: "
                 f"{unplaceable(os.fsencode(held[0]))}; remove it from the commit"
             )
-        if any(path.rpartition("/")[2] == ".gitattributes" for path in paths):
-            self._refuse_filters(base, paths, self._changes_files)
-        elif (self.folder / "info" / "attributes").exists():
-            self._refuse_filters(base, paths, STORING_POINTERS.__contains__)
         if (self.folder / "shallow").exists():
             raise RepositoryError(
                 f"{self.top} is a shallow clone, from which experiments cannot be pushed: "
                 f"run `git fetch --unshallow`"
             )
 
-    def _refuse_filters(
-        self, base: str, paths: Sequence[str], is_refused: Callable[[str], bool]
-    ) -> None:
-        """Refuse files whose stored form differs from the checked-out file."""
-        names = os.fsencode("".join(f"{path}\0" for path in paths))
+    def filtered(self, base: str, paths: Collection[bytes]) -> dict[bytes, str]:
+        """Return the files of a commit whose stored form differs from the file, and their filter.
+
+        Args:
+            base: The commit.
+            paths: All its files.
+
+        """
+        if any(path.rpartition(b"/")[2] == b".gitattributes" for path in paths):
+            return self._filtered(base, paths, self._changes_files)
+        if (self.folder / "info" / "attributes").exists():
+            return self._filtered(base, paths, STORING_POINTERS.__contains__)
+        return {}
+
+    def _filtered(
+        self, base: str, paths: Collection[bytes], changes: Callable[[str], bool]
+    ) -> dict[bytes, str]:
+        names = b"".join(path + b"\0" for path in paths)
         with tempfile.TemporaryDirectory(prefix=temporary.prefix("index")) as folder:
             # Attributes from the base commit, not from the work tree or the user's index.
             index = {"GIT_INDEX_FILE": f"{folder}/index", "GIT_ATTR_NOSYSTEM": "1"}
@@ -271,10 +280,9 @@ class Git:
         if code:
             words = errors.decode(errors="replace").strip()
             raise RepositoryError(f"git check-attr failed in {self.top}: {words}")
-        fields = os.fsdecode(output).split("\0")
-        for path, value in zip(fields[0::3], fields[2::3], strict=False):
-            if is_refused(value):
-                raise RepositoryError(_filtered(self.top, path, value))
+        fields = output.split(b"\0")
+        filters = zip(fields[0::3], map(os.fsdecode, fields[2::3]), strict=False)
+        return {path: name for path, name in filters if changes(name)}
 
     @functools.cache  # noqa: B019 - a few names, for the few repositories of a run
     def _changes_files(self, name: str) -> bool:
@@ -339,15 +347,6 @@ def _last_lines(words: str) -> str:
     """Return the end of what git, or a hook on a server, said."""
     lines = words.strip().splitlines()
     return "\n".join([*(["..."] if lines[:-SHOWN] else []), *lines[-SHOWN:]])
-
-
-def _filtered(top: Path, path: str, name: str) -> str:
-    what = "Git LFS, whose pointers" if name == "lfs" else f"the filter {name!r}, whose stored form"
-    return (
-        f"{path} in {top} goes through {what} would be in run directories instead of the file: "
-        f"filters of .gitattributes are not supported; commit the file itself, or keep it on the "
-        f"cluster and name its path in the config"
-    )
 
 
 def _start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> Process:

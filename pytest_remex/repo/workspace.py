@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from sys import intern
 
@@ -235,11 +236,28 @@ class Workspace:
     def input_tree(self, inputs: Inputs) -> InputTree:
         """Return the inputs in the base, for the fingerprints of a sweep's experiments."""
         if inputs not in self._input_trees:
+            self._refuse_filtered(inputs)
             there = inputs.script in self.scratch.files
             script = self.scratch.original(inputs.script) if there else None
             tree = InputTree(self.base, self.scratch.files, inputs, script)
             self._input_trees[inputs] = tree
         return self._input_trees[inputs]
+
+    def _refuse_filtered(self, inputs: Inputs) -> None:
+        """Refuse inputs of which run directories would have the stored form, not the file."""
+        for path, name in self._filtered.items():
+            if inputs.is_input(path):
+                shown = os.fsdecode(path)
+                raise RepositoryError(
+                    f"{shown} in {self.git.top} goes through {_filter_text(name)} would be in run "
+                    f"directories instead of the file, and filters of .gitattributes are not "
+                    f"supported there: commit the file itself, or keep it on the cluster and name "
+                    f"its path in the config; if no job reads it, name it in remex_control"
+                )
+
+    @cached_property
+    def _filtered(self) -> dict[bytes, str]:
+        return self.git.filtered(self.base, self.scratch.files)
 
     def close(self) -> None:
         """Remove the checkout; commits that are not kept go with it."""
@@ -370,3 +388,9 @@ def _lines(text: bytes) -> list[str] | None:
     if b"\0" in text[:8000]:
         return None
     return text.decode("utf-8", "replace").splitlines(keepends=True)
+
+
+def _filter_text(name: str) -> str:
+    if name == "lfs":
+        return "Git LFS, whose pointers"
+    return f"the filter {name!r}, whose stored form"

@@ -120,6 +120,18 @@ def test_lfs(project):
         refused(result, "grid.data", "Git LFS", "not supported")
 
 
+def test_lfs_for_figures(project):
+    """A file in Git LFS that no job reads, as remex_control says, is no obstacle."""
+    lfs = "*.png filter=lfs diff=lfs merge=lfs -text\n"
+    project.commit(**{".gitattributes": lfs, "docs/plot.png": "version 1\n"})
+    project.pytest("--remex-submit").assert_outcomes(passed=3)
+    project.pytest("--remex-doctor").stdout.fnmatch_lines("*filters*docs/plot.png*")
+    project.commit(**{"figures/plot.png": "version 1\n"})
+    refused(project.pytest("--remex-plan"), "figures/plot.png", "name it in remex_control")
+    result = project.pytest("--remex-plan", "-o", "remex_control=docs/ figures/")
+    result.assert_outcomes(passed=3)
+
+
 def test_lfs_without_files(project):
     """LFS in a comment, or for files that the base does not have, is not refused."""
     project.commit(**{".gitattributes": f"# {LFS}*.h5 filter=lfs\n*.txt text\n"})

@@ -19,6 +19,8 @@ from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.model import Remote, Repo
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import Footprint
+from pytest_remex.repo.inputs import unfaithful
+from pytest_remex.repo.trees import SUBMODULE
 from pytest_remex.sbatch.script import hidden_exit_codes
 from pytest_remex.transport import Connect, Connection, rsync_fault
 
@@ -74,11 +76,7 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
         yield Check("repository", FAULT, str(error), fix)
         return
     yield Check("repository", FINE, f"{git.top} at {base[:12]}")
-    listing = git.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", base)
-    if filtered := git.filtered(base, [os.fsencode(path) for path in listing.split("\0") if path]):
-        some = some_of([os.fsdecode(path) for path in sorted(filtered)], 3)
-        fix = "commit what jobs read without a filter; name what no job reads in remex_control"
-        yield Check("filters", NOTE, f"Git LFS or another filter changes {some}", fix)
+    yield from _inputs(git, base)
     for script in scripts:
         yield from _exit_codes(Path(git.top), script)
     if remote.host is None or remote.via != "origin":
@@ -94,6 +92,18 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
         yield Check("origin from here", FAULT, f"{where} does not answer: {words}", fix)
     else:
         yield Check("origin from here", FINE, where)
+
+
+def _inputs(git: Git, base: str) -> Iterator[Check]:
+    lines = git.run("ls-tree", "-r", "-z", "--full-tree", base).split("\0")
+    files = {
+        os.fsencode(path): facts for facts, _, path in (line.partition("\t") for line in lines)
+    }
+    modules = [path for path, facts in files.items() if facts.startswith(SUBMODULE)]
+    if found := unfaithful(modules, git.filtered(base, files.keys() - {b""})):
+        some = some_of([os.fsdecode(path) for path in sorted(found)], 3)
+        fix = "commit what jobs read itself; name what no job reads in remex_control"
+        yield Check("inputs", NOTE, f"submodules, or changed by a git filter: {some}", fix)
 
 
 def _exit_codes(top: Path, script: str) -> Iterator[Check]:

@@ -225,14 +225,8 @@ class Git:
 
     def refuse_unsupported(self, base: str) -> None:
         """Raise `RepositoryError` if a commit contains what a run directory cannot have."""
-        listing = self.run("ls-tree", "-r", "-z", "--full-tree", base).split("\0")
-        modules = [line.partition("\t")[2] for line in listing if line.startswith("160000 ")]
-        if modules:
-            raise RepositoryError(
-                f"{self.top} has the submodule {modules[0]!r}, which would be an empty folder in "
-                f"run directories: submodules are not supported; commit its files instead"
-            )
-        paths = [line.partition("\t")[2] for line in listing if line]
+        listing = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", base)
+        paths = [path for path in listing.split("\0") if path]
         if held := [path for path in paths if unplaceable(os.fsencode(path))]:
             raise RepositoryError(
                 f"{self.top} has the file {held[0]!r} at {base[:12]}: "

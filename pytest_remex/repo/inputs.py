@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -21,7 +21,7 @@ from pathlib import Path
 from pathspec import PathSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-from pytest_remex.errors import SweepError
+from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.model import CONTROL, SCRIPT
 from pytest_remex.repo.trees import Edit
 from pytest_remex.sweep import SWEEP_FILES
@@ -29,6 +29,15 @@ from pytest_remex.sweep import SWEEP_FILES
 _STEERING = (*SWEEP_FILES, "conftest.py", "pytest.ini")
 _SHOWN = 5
 """The most paths that a message names."""
+_MODULE = (
+    "the submodule {!r}, which would be an empty folder in run directories: submodules are not "
+    "supported as inputs; commit its files instead"
+)
+_FILTERED = (
+    "{}, which goes through {}: run directories would have what git stores instead of the file, as "
+    "filters of .gitattributes are not supported there; commit it without a filter, or keep it on "
+    "the cluster and name its path in the config"
+)
 
 
 class FileKind(Enum):
@@ -137,6 +146,14 @@ class Inputs:
         """Return whether run directories contain a file: all, or only declared inputs."""
         return self._declared is None or self.is_input(path)
 
+    def refuse_unfaithful(self, reasons: Mapping[bytes, str], top: Path) -> None:
+        """Raise `RepositoryError` if an input is among the files that `unfaithful` returns."""
+        for path, why in reasons.items():
+            if self.is_input(path):
+                raise RepositoryError(
+                    f"{top} has {why}; if no job reads it, name it in remex_control"
+                )
+
     def refuse(
         self, edits: Iterable[Edit], experiment: str, differs: Callable[[Edit], bool]
     ) -> None:
@@ -231,3 +248,18 @@ def _matchable(path: bytes) -> str:
 def _some(paths: Sequence[str]) -> str:
     shown = ", ".join(path if path.isprintable() else ascii(path) for path in paths[:_SHOWN])
     return shown + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
+
+
+def unfaithful(modules: Iterable[bytes], filtered: Mapping[bytes, str]) -> dict[bytes, str]:
+    """Return what run directories would not have as it is in a user's checkout, and why.
+
+    Args:
+        modules: The submodules.
+        filtered: The files with a git filter, and the filter's name.
+
+    """
+    shown = {"lfs": "Git LFS"}
+    return {path: _MODULE.format(os.fsdecode(path)) for path in modules} | {
+        path: _FILTERED.format(os.fsdecode(path), shown.get(name, f"the filter {name!r}"))
+        for path, name in filtered.items()
+    }

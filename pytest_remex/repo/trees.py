@@ -23,6 +23,8 @@ FOLDER = "40000"
 """The mode of a folder."""
 LINK = "120000"
 """The mode of a symbolic link."""
+SUBMODULE = "160000"
+"""The mode of a submodule."""
 EXECUTABLE = "100755"
 
 

@@ -21,9 +21,9 @@ from pytest_remex.model import Commit, Config, Identity, Remote, Repo
 from pytest_remex.repo.commits import Committer, Patch, refuse_locked_refs
 from pytest_remex.repo.git import BRANCH, Git
 from pytest_remex.repo.identity import Footprint, InputTree
-from pytest_remex.repo.inputs import InputRules, Inputs
+from pytest_remex.repo.inputs import InputRules, Inputs, unfaithful
 from pytest_remex.repo.scratch import Scratch
-from pytest_remex.repo.trees import Edit
+from pytest_remex.repo.trees import SUBMODULE, Edit
 from pytest_remex.sbatch.script import Header, parse_header
 from pytest_remex.variant import GRID, Variant
 
@@ -236,28 +236,18 @@ class Workspace:
     def input_tree(self, inputs: Inputs) -> InputTree:
         """Return the inputs in the base, for the fingerprints of a sweep's experiments."""
         if inputs not in self._input_trees:
-            self._refuse_filtered(inputs)
+            inputs.refuse_unfaithful(self._unfaithful, self.git.top)
             there = inputs.script in self.scratch.files
             script = self.scratch.original(inputs.script) if there else None
             tree = InputTree(self.base, self.scratch.files, inputs, script)
             self._input_trees[inputs] = tree
         return self._input_trees[inputs]
 
-    def _refuse_filtered(self, inputs: Inputs) -> None:
-        """Refuse inputs of which run directories would have the stored form, not the file."""
-        for path, name in self._filtered.items():
-            if inputs.is_input(path):
-                shown = os.fsdecode(path)
-                raise RepositoryError(
-                    f"{shown} in {self.git.top} goes through {_filter_text(name)} would be in run "
-                    f"directories instead of the file, and filters of .gitattributes are not "
-                    f"supported there: commit the file itself, or keep it on the cluster and name "
-                    f"its path in the config; if no job reads it, name it in remex_control"
-                )
-
     @cached_property
-    def _filtered(self) -> dict[bytes, str]:
-        return self.git.filtered(self.base, self.scratch.files)
+    def _unfaithful(self) -> dict[bytes, str]:
+        files = self.scratch.files
+        modules = [path for path, blob in files.items() if blob.mode == SUBMODULE]
+        return unfaithful(modules, self.git.filtered(self.base, files))
 
     def close(self) -> None:
         """Remove the checkout; commits that are not kept go with it."""
@@ -388,9 +378,3 @@ def _lines(text: bytes) -> list[str] | None:
     if b"\0" in text[:8000]:
         return None
     return text.decode("utf-8", "replace").splitlines(keepends=True)
-
-
-def _filter_text(name: str) -> str:
-    if name == "lfs":
-        return "Git LFS, whose pointers"
-    return f"the filter {name!r}, whose stored form"

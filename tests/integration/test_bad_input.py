@@ -113,6 +113,18 @@ def test_submodule(project):
         refused(result, "submodule 'lib'", "submodules are not supported")
 
 
+def test_submodule_of_docs(project):
+    """A submodule that no job reads is no obstacle, and run directories have its empty folder."""
+    project.git("clone", "--quiet", str(project.path), "docs/theme")
+    add = ("submodule", "--quiet", "add", "./docs/theme", "docs/theme")
+    project.git("-c", "protocol.file.allow=always", *add)
+    project.git("commit", "--quiet", "--message", "a submodule")
+    project.pytest("--remex-plan").assert_outcomes(passed=3)
+    project.pytest("--remex-submit").assert_outcomes(passed=3)
+    assert len([*project.path.parent.rglob("docs/theme")]) > 3
+    project.pytest("--remex-doctor").stdout.fnmatch_lines("*inputs*submodules*docs/theme*")
+
+
 def test_lfs(project):
     """A file in Git LFS is refused by its name, before anything is sent."""
     project.commit(**{".gitattributes": LFS, "grid.data": "version 1\n"})
@@ -125,7 +137,7 @@ def test_lfs_for_figures(project):
     lfs = "*.png filter=lfs diff=lfs merge=lfs -text\n"
     project.commit(**{".gitattributes": lfs, "docs/plot.png": "version 1\n"})
     project.pytest("--remex-submit").assert_outcomes(passed=3)
-    project.pytest("--remex-doctor").stdout.fnmatch_lines("*filters*docs/plot.png*")
+    project.pytest("--remex-doctor").stdout.fnmatch_lines("*inputs*git filter*docs/plot.png*")
     project.commit(**{"figures/plot.png": "version 1\n"})
     refused(project.pytest("--remex-plan"), "figures/plot.png", "name it in remex_control")
     result = project.pytest("--remex-plan", "-o", "remex_control=docs/ figures/")

@@ -3,8 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 
-# Most of the tests' processes import the package: without its bytecode, each would compile it again.
-unexport PYTHONDONTWRITEBYTECODE
+# most of the tests' processes import the package, and may not write its bytecode
+COMPILE = $(BIN)/python -m compileall -q pytest_remex
 
 .PHONY: demo test test-fast test-lowest faults check docs picture corpus bench clean
 
@@ -13,9 +13,11 @@ demo: $(VENV)/.demo  ## run the example's sweep on this machine and show where i
 
 test: $(VENV)/.test  ## run all tests, on a real Slurm where one can be had
 	sh tools/install_test_system.sh
+	$(COMPILE)
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=5
 
 test-fast: $(VENV)/.test  ## run the tests that need no Slurm, sshd or browser
+	$(COMPILE)
 	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit tests/integration
 
 test-lowest:  ## run the unit and integration tests with the oldest versions that pyproject.toml allows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,9 @@ def _own_home(tmp_path_factory):
                 patch.delenv(name)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        # bytecode of a sweep file that is written twice in a second, with equal sizes, is stale
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        patch.setattr(sys, "dont_write_bytecode", True)
         # the local scheduler's slots are a user's: another's jobs would keep these tests waiting
         with tempfile.TemporaryDirectory(prefix="remex-", ignore_cleanup_errors=True) as folder:
             Path(folder).chmod(0o755)  # munge's socket must be open to all

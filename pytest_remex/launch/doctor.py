@@ -102,7 +102,7 @@ def _inputs(git: Git, base: str) -> Iterator[Check]:
     modules = [path for path, facts in files.items() if facts.startswith(SUBMODULE)]
     if found := unfaithful(modules, git.filtered(base, files.keys() - {b""})):
         some = some_of([os.fsdecode(path) for path in sorted(found)], 3)
-        fix = "commit what jobs read itself; name what no job reads in remex_control"
+        fix = "commit the files that jobs read as they are; name what no job reads in remex_control"
         yield Check("inputs", NOTE, f"submodules, or changed by a git filter: {some}", fix)
 
 

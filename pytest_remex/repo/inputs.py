@@ -151,7 +151,8 @@ class Inputs:
         for path, why in reasons.items():
             if self.is_input(path):
                 raise RepositoryError(
-                    f"{top} has {why}; if no job reads it, name it in remex_control"
+                    f"{top} has {why}; if no job reads it, name it in remex_control: "
+                    f"{os.fsdecode(path)}"
                 )
 
     def refuse(

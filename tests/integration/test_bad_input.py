@@ -110,7 +110,8 @@ def test_submodule(project):
     project.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "./lib", "lib")
     project.git("commit", "--quiet", "--message", "a submodule")
     for result in both(project):
-        refused(result, "submodule 'lib'", "submodules are not supported")
+        refused(result, "submodule 'lib'", "submodules are not supported", "remex_control: lib")
+    project.pytest("--remex-plan", "-o", "remex_control=lib").assert_outcomes(passed=3)
 
 
 def test_submodule_of_docs(project):

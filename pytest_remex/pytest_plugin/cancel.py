@@ -12,31 +12,25 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.item_outcomes import fail
 from pytest_remex.pytest_plugin.mode import ModeContext
 from pytest_remex.pytest_plugin.query_mode import QueryMode
-from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, query_options
+from pytest_remex.pytest_plugin.selection import FoundRuns, query_options
 from pytest_remex.pytest_plugin.status import StatesShown
 from pytest_remex.records.index import RecordedRun
 
 
-def cancel_mode(context: ModeContext, items: Sequence[pytest.Function]) -> QueryMode:
-    """Return the mode cancel."""
-    return QueryMode(context, items, Cancel)
+class CancelMode(QueryMode):
+    """The mode cancel; a cancelled job is no failure: the user asked for it."""
 
-
-class Cancel:
-    """A `Query` that cancels runs; a cancelled job is no failure: the user asked for it."""
-
-    def __init__(self, context: ModeContext, recorded: RecordedRuns) -> None:
-        self._context = context
-        self._recorded = recorded
+    def __init__(self, context: ModeContext, items: Sequence[pytest.Function]) -> None:
+        super().__init__(context, items)
         self._states = StatesShown(context)
         self._selected: set[str] = set()
         self._failed: dict[str, str] = {}
         self._dependents: dict[str, RecordedRun] = {}
 
     def begin(self, found: FoundRuns, repo: Repo, remote: Remote) -> None:
-        """See `Query`."""
-        launches, connections = self._context.settings.launches, self._context.connections
-        options, note = query_options(self._context), self._context.terminal.note
+        """Cancel the jobs that have not ended."""
+        launches, connections = self.settings.launches, self.context.connections
+        options, note = query_options(self.context), self.terminal.note
         canceller = Canceller(repo, remote, launches, connections, options, note)
         cancelled = canceller.cancel(found.runs.values(), found.index)
         runs = {node: cancelled.runs[each.run.directory] for node, each in found.runs.items()}
@@ -47,24 +41,20 @@ class Cancel:
         self._dependents |= {each.run.directory: each for each in cancelled.dependents}
 
     def show(self, item: pytest.Function, recorded: RecordedRun) -> None:
-        """See `Query`."""
+        """Show a job's state, or why it could not be cancelled."""
         __tracebackhide__ = True
         if why := self._failed.get(recorded.run.directory):
             fail(why)
         self._states.show(item)
-
-    def exit_code(self) -> int:
-        """See `Query`."""
-        return pytest.ExitCode.OK
 
     def summarize(self) -> None:
         """Show the status table, and the jobs that come after cancelled ones."""
         others = [each for name, each in self._dependents.items() if name not in self._selected]
         if others:
             names = [f"{each.run.node} job {each.run.job}" for each in others]
-            self._context.terminal.say(
+            self.terminal.say(
                 f"{counted(len(names), 'job')} will not run, UPSTREAM FAILED, as what comes before "
                 f"was cancelled: {some_of(names, SHOWN)}",
                 yellow=True,
             )
-        self._states.summarize(self._recorded.unsubmitted, has_failed=False)
+        self._states.summarize(self.recorded.unsubmitted, has_failed=False)

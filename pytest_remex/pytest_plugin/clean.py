@@ -19,21 +19,15 @@ from pytest_remex.pytest_plugin.item_outcomes import fail, say, skip
 from pytest_remex.pytest_plugin.items import STOPPED, was_stopped
 from pytest_remex.pytest_plugin.mode import ModeContext
 from pytest_remex.pytest_plugin.query_mode import QueryMode
-from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, query_options
+from pytest_remex.pytest_plugin.selection import FoundRuns, query_options
 from pytest_remex.records.index import RecordedRun
 
 
-def clean_mode(context: ModeContext, items: Sequence[pytest.Function]) -> QueryMode:
-    """Return the mode clean."""
-    return QueryMode(context, items, Clean)
+class CleanMode(QueryMode):
+    """The mode clean: remove what ended; without `--remex-yes` only say what that would be."""
 
-
-class Clean:
-    """A `Query` that removes what ended; without `--remex-yes` it only says what that would be."""
-
-    def __init__(self, context: ModeContext, _recorded: RecordedRuns) -> None:
-        self._context = context
-        self._settings = context.settings
+    def __init__(self, context: ModeContext, items: Sequence[pytest.Function]) -> None:
+        super().__init__(context, items)
         self._jobs: dict[str, Job] = {}
         self._directories: dict[str, Removed] = {}
         self._outputs: dict[str, tuple[int, int]] = {}
@@ -42,9 +36,9 @@ class Clean:
 
     def begin(self, found: FoundRuns, _repo: Repo, _remote: Remote) -> None:
         """Measure what can be removed, and remove it if the user agreed."""
-        settings, connect = self._settings, self._context.connections.to
+        settings, connect = self.settings, self.context.connections.to
         runs = {each.run.directory: each for each in found.runs.values()}  # variants may share one
-        options = replace(query_options(self._context), release=False)
+        options = replace(query_options(self.context), release=False)
         self._jobs |= query(runs.values(), connect, options)
         ended = {name: each for name, each in runs.items() if self._jobs[name].state.ended}
         removal = Removal(
@@ -59,7 +53,7 @@ class Clean:
         self._uncollected += cleaned.uncollected
 
     def show(self, item: pytest.Function, recorded: RecordedRun) -> None:
-        """See `Query`."""
+        """Show what was removed of a run, or why it was left."""
         __tracebackhide__ = True
         directory, job = recorded.run.directory, self._jobs[recorded.run.directory]
         note_facts(item, **run_facts(recorded, job))
@@ -78,19 +72,15 @@ class Clean:
             say(item, "NOTHING TO REMOVE")
             skip("there is nothing to remove")
         files, size = files + (reply.files if reply else 0), size + (reply.bytes if reply else 0)
-        if not self._settings.yes:
+        if not self.settings.yes:
             say(item, f"WOULD REMOVE {_size(files, size)}")
             skip("--remex-yes removes it")
         note_facts(item, removed={"files": files, "bytes": size})
         say(item, f"REMOVED {_size(files, size)}", counted="removed")
 
-    def exit_code(self) -> int:
-        """See `Query`."""
-        return pytest.ExitCode.OK
-
     def summarize(self) -> None:
         """Say what was removed, or what would be removed."""
-        terminal, is_done = self._context.terminal, self._settings.yes
+        terminal, is_done = self.terminal, self.settings.yes
         done = "removed" if is_done else "would be removed"
         many, files, size = total(self._directories)
         if many:
@@ -101,7 +91,7 @@ class Clean:
             what = f"outputs here of {counted(len(self._outputs), 'run')}"
             terminal.say(f"{done}: {what}, {_size(files, size)}")
         is_something = bool(many or self._outputs)
-        is_stopped = not is_something and was_stopped(self._context.session)
+        is_stopped = not is_something and was_stopped(self.session)
         if not is_something and not is_stopped:
             terminal.say("there is nothing to remove")
         elif self._uncollected:

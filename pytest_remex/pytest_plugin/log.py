@@ -22,7 +22,7 @@ from pytest_remex.pytest_plugin.item_outcomes import say
 from pytest_remex.pytest_plugin.items import STOPPED, was_stopped
 from pytest_remex.pytest_plugin.mode import ModeContext
 from pytest_remex.pytest_plugin.query_mode import QueryMode
-from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, query_options
+from pytest_remex.pytest_plugin.selection import FoundRuns, query_options
 from pytest_remex.records.index import RecordedRun
 
 MOST = 50
@@ -31,62 +31,54 @@ TOTAL, LEAST, LARGEST = 1 << 20, 1 << 13, 1 << 18
 """How many bytes are shown: of all output together, and per file at least and at most."""
 
 
-def log_mode(context: ModeContext, items: Sequence[pytest.Function]) -> QueryMode:
-    """Return the mode log."""
-    return QueryMode(context, items, Log)
+class LogMode(QueryMode):
+    """The mode log: read the ends of all output, or follow that of a single running job."""
 
-
-class Log:
-    """A `Query` that reads the ends of all output, or follows that of a single running job."""
-
-    def __init__(self, context: ModeContext, recorded: RecordedRuns) -> None:
-        self._context = context
-        self._recorded = recorded
+    def __init__(self, context: ModeContext, items: Sequence[pytest.Function]) -> None:
+        super().__init__(context, items)
         self._options = query_options(context)
-        self._runs: dict[str, RecordedRun] = {}
         self._jobs: dict[str, Job] = {}
         self._ends: dict[str, Sequence[LogText]] = {}
         self._was_followed = False
         self._was_interrupted = False
 
     def begin(self, found: FoundRuns, _repo: Repo, _remote: Remote) -> None:
-        """See `Query`."""
-        self._runs |= found.runs
-        connect, shown = self._context.connections.to, list(found.runs.items())[:MOST]
+        """Read the ends of all output."""
+        connect, shown = self.context.connections.to, list(found.runs.items())[:MOST]
         self._jobs |= query(found.runs.values(), connect, self._options)
         most = min(LARGEST, max(LEAST, TOTAL // max(1, len(found.runs))))
         self._ends |= read_ends([recorded for _, recorded in shown], connect, most)
-        is_single = len(self._runs) == 1 and not self._recorded.has_more
+        is_single = len(self.runs) == 1 and not self.recorded.has_more
         if is_single and self._jobs[shown[0][1].run.directory].state.live:
             self._was_followed = True
-            with self._context.terminal.lifted():
+            with self.terminal.lifted():
                 self._follow(*shown[0])
 
     def show(self, item: pytest.Function, recorded: RecordedRun) -> None:
-        """See `Query`."""
+        """Show a job's state."""
         job = self._jobs[recorded.run.directory]
         ends = self._ends.get(recorded.run.directory, [])
         note_facts(item, **run_facts(recorded, job), output={e.path: clean(e.text) for e in ends})
         say(item, f"{job.state} job {job.id}".strip(), counted=str(job.state).lower())
 
     def exit_code(self) -> int:
-        """See `Query`."""
+        """See `QueryMode`."""
         return pytest.ExitCode.INTERRUPTED if self._was_interrupted else pytest.ExitCode.OK
 
     def summarize(self) -> None:
         """Show the output, and what to do next."""
-        terminal, jobs = self._context.terminal, self._jobs
-        known = {node: each for node, each in self._runs.items() if each.run.directory in jobs}
+        terminal, jobs = self.terminal, self._jobs
+        known = {node: each for node, each in self.runs.items() if each.run.directory in jobs}
         if not self._was_followed:
             with terminal.lifted():
                 for node, recorded in list(known.items())[:MOST]:
                     self._write_all(node, recorded)
         if len(known) > MOST:
             terminal.say(f"{len(known) - MOST} more are not shown: select with -k", yellow=True)
-        if unsubmitted := self._recorded.unsubmitted:
+        if unsubmitted := self.recorded.unsubmitted:
             terminal.say(f"{unsubmitted} not submitted", yellow=True)
         where = "--remex-status shows the state of the experiments"
-        stopped = was_stopped(self._context.session)
+        stopped = was_stopped(self.session)
         nothing = STOPPED if stopped else "--remex-submit sends what was not submitted"
         terminal.say_next(where if known else nothing)
 
@@ -96,9 +88,9 @@ class Log:
         try:
             self._write_all(node, recorded)
             _write("[followed until the job has ended; Ctrl-C stops]\n")
-            least = self._context.settings.poll if recorded.launch.remote.host is not None else 0.0
+            least = self.settings.poll if recorded.launch.remote.host is not None else 0.0
             for new in follow(
-                recorded, ends, self._context.connections.to, self._options, least=least
+                recorded, ends, self.context.connections.to, self._options, least=least
             ):
                 if new.path != path:
                     path = new.path
@@ -106,11 +98,11 @@ class Log:
                 _write(new.text)
         except KeyboardInterrupt:
             self._was_interrupted = True
-            self._context.terminal.say("stopped following: the job keeps running", yellow=True)
+            self.terminal.say("stopped following: the job keeps running", yellow=True)
         else:
-            self._jobs |= query([recorded], self._context.connections.to, self._options)
+            self._jobs |= query([recorded], self.context.connections.to, self._options)
             job = self._jobs[recorded.run.directory]
-            self._context.terminal.say(f"job {job.id} ended {job.state}", red=job.state.failed)
+            self.terminal.say(f"job {job.id} ended {job.state}", red=job.state.failed)
 
     def _write_all(self, node: str, recorded: RecordedRun) -> None:
         job = self._jobs[recorded.run.directory]
@@ -125,7 +117,7 @@ class Log:
 
     def _write_fetched(self, recorded: RecordedRun) -> None:
         """Show the fetched copy of output that the cluster does not have: not yet, or no longer."""
-        folder = self._context.settings.runs / recorded.run.directory
+        folder = self.settings.runs / recorded.run.directory
         paths = all_present(folder, log_patterns(recorded.run))
         for path in paths:
             _write(f"==> {path}, as it was fetched <==\n")

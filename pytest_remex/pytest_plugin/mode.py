@@ -1,8 +1,8 @@
 """What a mode is, and the pytest hooks that call it.
 
 A mode has what it needs: a `ModeContext`, and the parts that it shares with others, such as
-`selection.RecordedRuns`. No mode is made of another one, except that bisect runs two in turns. A
-mode may have hooks of its own besides; it is registered as a plugin too.
+`selection.RecordedRuns`. No mode is a kind of another one; bisect runs two in turns. A mode may
+have hooks of its own besides; it is registered as a plugin too.
 """
 
 from __future__ import annotations
@@ -112,14 +112,14 @@ _MODES = {
     ModeName.PLAN: ("dry_run", "PlanMode"),
     ModeName.SUBMIT: ("submit", "SubmitMode"),
     ModeName.COLLECT: ("collect", "CollectMode"),
-    ModeName.STATUS: ("status", "status_mode"),
-    ModeName.LOG: ("log", "log_mode"),
-    ModeName.CANCEL: ("cancel", "cancel_mode"),
-    ModeName.CLEAN: ("clean", "clean_mode"),
+    ModeName.STATUS: ("status", "StatusMode"),
+    ModeName.LOG: ("log", "LogMode"),
+    ModeName.CANCEL: ("cancel", "CancelMode"),
+    ModeName.CLEAN: ("clean", "CleanMode"),
     ModeName.DOCTOR: ("doctor", "DoctorMode"),
     ModeName.BISECT: ("bisect", "BisectMode"),
 }
-"""The module of each mode, and what makes it, imported only when needed."""
+"""The module of each mode, and its class, imported only when needed."""
 
 
 def start(session: pytest.Session, items: Sequence[pytest.Function]) -> None:

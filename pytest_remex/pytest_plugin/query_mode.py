@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, Protocol
+from abc import abstractmethod
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any
 
 import pytest
 
@@ -19,22 +20,6 @@ NEEDED = frozenset({"repo", "remote", "request", "pytestconfig"})
 """The fixtures of an item whose body does not run."""
 
 
-class Query(Protocol):
-    """What one of these modes does with the runs that were found."""
-
-    def begin(self, found: FoundRuns, repo: Repo, remote: Remote) -> None:
-        """Do what is done once for all runs in one place."""
-
-    def show(self, item: pytest.Function, recorded: RecordedRun) -> str | None:
-        """Set an item's outcome; return why it failed if the summary shows that too."""
-
-    def exit_code(self) -> int:
-        """Return the exit code if no item failed."""
-
-    def summarize(self) -> None:
-        """See `Mode`."""
-
-
 class QueryMode(Mode):
     """Find the runs of all experiments in a place at once, and show what a query says of each.
 
@@ -44,45 +29,47 @@ class QueryMode(Mode):
     Args:
         context: The context of the pytest run.
         items: The experiments.
-        query: Makes the query.
 
     """
 
-    def __init__(
-        self,
-        context: ModeContext,
-        items: Sequence[pytest.Function],
-        query: Callable[[ModeContext, RecordedRuns], Query],
-    ) -> None:
+    def __init__(self, context: ModeContext, items: Sequence[pytest.Function]) -> None:
         super().__init__(context)
-        self._recorded = RecordedRuns(context, items)
-        self._query = query(context, self._recorded)
-        self._runs: dict[str, RecordedRun] = {}
+        self.recorded = RecordedRuns(context, items)
+        self.runs: dict[str, RecordedRun] = {}
+        """The runs that were found, by node id."""
         self._shown: dict[str, str | None] = {}
         """Why the items whose outcome was set failed, by node id; None if they did not."""
         leave_fixtures_out(items)
+
+    @abstractmethod
+    def begin(self, found: FoundRuns, repo: Repo, remote: Remote) -> None:
+        """Do what is done once for all runs in one place."""
+
+    @abstractmethod
+    def show(self, item: pytest.Function, recorded: RecordedRun) -> str | None:
+        """Set an item's outcome; return why it failed if the summary shows that too."""
+
+    def exit_code(self) -> int:
+        """Return the exit code if no item failed."""
+        return pytest.ExitCode.OK
 
     def run(self, item: pytest.Function) -> None:
         """Show an experiment's state."""
         __tracebackhide__ = True
         with failing_plainly(item.session):
             places = places_of(item)
-            if found := self._recorded.find_with(item, places):
+            if found := self.recorded.find_with(item, places):
                 leave_fixtures_out(found.items.values())
-                self._runs |= found.runs
-                self._query.begin(found, *places)
-        recorded = self._runs.get(item.nodeid)
+                self.runs |= found.runs
+                self.begin(found, *places)
+        recorded = self.runs.get(item.nodeid)
         if recorded is None:
-            self._recorded.skip_unsubmitted(item)
-        self._shown[item.nodeid] = self._query.show(item, recorded)
+            self.recorded.skip_unsubmitted(item)
+        self._shown[item.nodeid] = self.show(item, recorded)
 
     def finish(self) -> None:
         """Set the exit code."""
-        self.context.exit_with(self._query.exit_code())
-
-    def summarize(self) -> None:
-        """See `Mode`."""
-        self._query.summarize()
+        self.context.exit_with(self.exit_code())
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:

@@ -30,32 +30,26 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.mode import NOT_ENDED, ModeContext
 from pytest_remex.pytest_plugin.query_mode import QueryMode
-from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
+from pytest_remex.pytest_plugin.selection import FoundRuns, polled, tell_end
 from pytest_remex.pytest_plugin.status_table import ROWS, StatusRow, StatusTable, lines_around
 from pytest_remex.records.index import RecordedRun
 
 
-def status_mode(context: ModeContext, items: Sequence[pytest.Function]) -> QueryMode:
-    """Return the mode status."""
-    return QueryMode(context, items, Status)
+class StatusMode(QueryMode):
+    """The mode status: query the states of runs, repeatedly if the user waits for them."""
 
-
-class Status:
-    """A `Query` of the states of runs, repeated if the user waits for them."""
-
-    def __init__(self, context: ModeContext, recorded: RecordedRuns) -> None:
-        self._context = context
-        self._recorded = recorded
+    def __init__(self, context: ModeContext, items: Sequence[pytest.Function]) -> None:
+        super().__init__(context, items)
         self._states = StatesShown(context)
         self._was_interrupted = False
 
     def begin(self, found: FoundRuns, _repo: Repo, _remote: Remote) -> None:
-        """See `Query`."""
+        """Query the states of jobs, and of those that they come after."""
         runs = {**found.runs, **_upstreams(found)}
         self._states.add(found.items, runs)
-        if self._context.settings.wait is None:
-            with self._context.terminal.progress() as progress:
-                for jobs in polled(self._context, runs.values(), progress):
+        if self.settings.wait is None:
+            with self.terminal.progress() as progress:
+                for jobs in polled(self.context, runs.values(), progress):
                     self._states.update(jobs)
             return
         try:
@@ -64,13 +58,13 @@ class Status:
             if not self._states.rows:
                 raise
             self._was_interrupted = True
-            self._context.terminal.say("stopped waiting: the jobs keep running", yellow=True)
+            self.terminal.say("stopped waiting: the jobs keep running", yellow=True)
 
     def _wait(self, runs: Mapping[str, RecordedRun]) -> None:
-        terminal = self._context.terminal
+        terminal = self.terminal
         reported: Counter[JobState] = Counter()
         with terminal.live() as show:
-            for jobs in polled(self._context, runs.values()):
+            for jobs in polled(self.context, runs.values()):
                 self._states.update(jobs)
                 rows = list(self._states.rows.values())
                 around = lines_around(rows, terminal.console().width)
@@ -79,32 +73,32 @@ class Status:
                 if counts != reported:
                     reported = counts
                     terminal.log(", ".join(f"{n} {state}" for state, n in counts.items()))
-        tell_end(self._context, {node: row.job for node, row in self._states.rows.items()})
+        tell_end(self.context, {node: row.job for node, row in self._states.rows.items()})
 
     def show(self, item: pytest.Function, _recorded: RecordedRun) -> str | None:
-        """See `Query`: a failed job fails its item."""
+        """Show a job's state; a failed job fails its item."""
         __tracebackhide__ = True
         text = self._states.show(item)
         return text if self._is_failure(self._states.rows[item.nodeid]) else None
 
     def exit_code(self) -> int:
-        """See `Query`."""
+        """See `QueryMode`."""
         if self._was_interrupted:
             return pytest.ExitCode.INTERRUPTED
         ended = all(row.job.state.ended for row in self._states.rows.values())
-        return pytest.ExitCode.OK if ended and not self._recorded.unsubmitted else NOT_ENDED
+        return pytest.ExitCode.OK if ended and not self.recorded.unsubmitted else NOT_ENDED
 
     def summarize(self) -> None:
-        """See `Query`."""
+        """Show the table, and what to do next."""
         has_failed = any(map(self._is_failure, self._states.rows.values()))
-        self._states.summarize(self._recorded.unsubmitted, has_failed=has_failed)
+        self._states.summarize(self.recorded.unsubmitted, has_failed=has_failed)
 
     def _is_failure(self, row: StatusRow) -> bool:
         """Return whether a job has failed: not if its run disappeared after a collect."""
         run, state = row.recorded.run, row.job.state
         if state is not JobState.PURGED:
             return state.failed
-        folder = self._context.settings.runs / run.directory
+        folder = self.settings.runs / run.directory
         return not (read_removal(folder).collected or run.collected is not None)
 
 

@@ -6,8 +6,8 @@ import difflib
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -41,21 +41,26 @@ class RunContents:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An experiment with its node ID, and the parameters that stacked `parametrize` marks add.
-
-    `upstream` is the experiment that it comes after; None if that is not known, or there is
-    none. `chosen` says that the user selected it: else it is there for what comes after it.
-    `remote` is where it is to run; `pinned` that its grid runs in several places.
-    """
+    """An experiment with its node ID, and the parameters that stacked `parametrize` marks add."""
 
     node: str
     experiment: Experiment
     parameters: Config
     upstream: Prepared | None = None
+    """The experiment that it comes after; None if that is not known, or there is none."""
     chosen: bool = True
+    """Whether the user selected it: else it is there for what comes after it."""
     variant: Variant = GRID
+    """The variant of the grid that it is prepared for."""
     remote: Remote | None = None
+    """The remote on which it will run."""
     pinned: bool = False
+    """Whether its grid runs in several places, and a run in another one is not its own."""
+
+    @property
+    def key(self) -> tuple[Variant, str]:
+        """Its key among all experiments of a command."""
+        return self.variant, self.node
 
     @property
     def brought(self) -> Mapping[str, str]:
@@ -64,19 +69,16 @@ class Named:
         return before.brought if before else {}
 
     @property
-    def copied(self) -> frozenset[str]:
+    def copied(self) -> Set[str]:
         """Those of the paths in its run directory that are copies."""
         before = self.experiment.comes_after
-        return frozenset(before.copied) if before else NO_PATHS
+        return before.copied if before else NO_PATHS
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared(Named):
     """An experiment that was patched and committed; `diff` is empty if it is not shown."""
 
-    node: str
-    experiment: Experiment
-    parameters: Config
     commit: Commit
     header: Header
     inputs: Inputs
@@ -92,25 +94,6 @@ class Prepared:
     """Options for sbatch that override the script's header; `header` is the result."""
     recipe: int = 0
     """The number of the recipe that made it; `identity` is by the first recipe."""
-    upstream: Prepared | None = None
-    """The experiment that it comes after."""
-    brought: Mapping[str, str] = field(default_factory=dict)
-    """The files that it brings: paths in its run directory, and the paths in its upstream's."""
-    copied: frozenset[str] = frozenset()
-    """Those of the paths in its run directory that are copies."""
-    chosen: bool = True
-    """Whether the user selected it: else it is there for what comes after it."""
-    remote: Remote | None = None
-    """The remote on which it will run."""
-    pinned: bool = False
-    """Whether its grid runs in several places, and a run in another one is not its own."""
-    variant: Variant = GRID
-    """The variant of the grid that it is prepared for."""
-
-    @property
-    def key(self) -> tuple[Variant, str]:
-        """Its key among all experiments of a command."""
-        return self.variant, self.node
 
 
 class Workspace:
@@ -171,9 +154,7 @@ class Workspace:
         identity = _after(_identity(tree, inputs, patch, experiment.replicate - 1), named)
         self._refuse_equal_inputs(named, identity)
         return Prepared(
-            node=named.node,
-            experiment=experiment,
-            parameters=named.parameters,
+            **{each.name: getattr(named, each.name) for each in fields(Named)},
             commit=self.committer.commit(experiment, patch.edits),
             header=header,
             inputs=inputs,
@@ -183,13 +164,6 @@ class Workspace:
             ignored=patch.ignored,
             leaving=patch.leaving,
             special=patch.special,
-            upstream=named.upstream,
-            brought=named.brought,
-            copied=named.copied,
-            chosen=named.chosen,
-            variant=named.variant,
-            remote=named.remote,
-            pinned=named.pinned,
         )
 
     def _differs(self, edit: Edit) -> bool:

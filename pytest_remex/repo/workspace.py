@@ -6,7 +6,8 @@ import difflib
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cached_property
@@ -69,7 +70,7 @@ class Named:
         return before.brought if before else {}
 
     @property
-    def copied(self) -> Set[str]:
+    def copied(self) -> AbstractSet[str]:
         """Those of the paths in its run directory that are copies."""
         before = self.experiment.comes_after
         return before.copied if before else NO_PATHS

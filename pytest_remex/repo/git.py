@@ -144,10 +144,35 @@ class Git:
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """Run git and return its output; raises `RepositoryError` with git's message."""
-        code, output, errors = self.attempt(*arguments, env=env)
-        if code:
+        return os.fsdecode(self.ask(*arguments, env=env))
+
+    def ask(
+        self,
+        *arguments: str,
+        text: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+        accepted: Collection[int] = (0,),
+    ) -> bytes:
+        """Run git with an input, and return its output.
+
+        Args:
+            arguments: The command and its arguments.
+            text: The input.
+            env: More environment variables.
+            options: Options of git that come before the command.
+            accepted: The exit codes with which the command succeeds.
+
+        Raises:
+            RepositoryError: It failed; the message has git's own.
+
+        """
+        process = self.stream(*options, *arguments, env=env)
+        code, output, errors = process.communicate(text)
+        if code not in accepted:
             words = redact(" ".join(arguments[:2]))
-            raise RepositoryError(f"git {words} failed in {self.top}: {errors or output}")
+            why = _last_lines(redact((errors or output).decode(errors="replace")))
+            raise RepositoryError(f"git {words} failed in {self.top}: {why}")
         return output
 
     def attempt(
@@ -261,20 +286,9 @@ class Git:
             index = {"GIT_INDEX_FILE": f"{folder}/index", "GIT_ATTR_NOSYSTEM": "1"}
             self.run("read-tree", base, env=index)
             # The user's own attributes do not change what is committed here.
-            command = (
-                "-c",
-                f"core.attributesFile={os.devnull}",
-                "check-attr",
-                "--cached",
-                "-z",
-                "--stdin",
-                "filter",
-            )
-            code, output, errors = self.stream(*command, env=index).communicate(names)
-        if code:
-            words = errors.decode(errors="replace").strip()
-            raise RepositoryError(f"git check-attr failed in {self.top}: {words}")
-        fields = output.split(b"\0")
+            own = ("-c", f"core.attributesFile={os.devnull}")
+            command = ("check-attr", "--cached", "-z", "--stdin", "filter")
+            fields = self.ask(*command, text=names, env=index, options=own).split(b"\0")
         filters = zip(fields[0::3], map(os.fsdecode, fields[2::3]), strict=False)
         return {path: name for path, name in filters if changes(name)}
 
@@ -310,14 +324,8 @@ class Git:
 
     def bundle(self, ref: str, known: Sequence[str]) -> bytes:
         """Return a bundle of a ref, without what can be reached from the `known` commits."""
-        process = self.stream("bundle", "create", "--quiet", "-", ref, "--stdin")
-        process.stdin.write(b"".join(b"^" + sha.encode() + b"\n" for sha in known))
-        process.stdin.close()
-        bundle = process.stdout.read()
-        code, errors = process.end()
-        if code:
-            raise RepositoryError(f"git bundle of {ref} failed in {self.top}: {errors}")
-        return bundle
+        text = b"".join(b"^" + sha.encode() + b"\n" for sha in known)
+        return self.ask("bundle", "create", "--quiet", "-", ref, "--stdin", text=text)
 
     def _folder(self, question: str) -> Path | None:
         code, output, errors = self.attempt("rev-parse", question)

@@ -112,14 +112,14 @@ def keep_commits(git: Git, ref: str, commits: Sequence[Commit], token: str) -> N
 
 def _described(git: Git, shas: Sequence[str]) -> Mapping[str, _Known]:
     """Return what is to be known of those objects that are commits."""
-    kinds = git.stream("cat-file", "--batch-check=%(objectname) %(objecttype)")
-    _, listed, _ = kinds.communicate("".join(f"{sha}\n" for sha in shas).encode())
+    ask = ("cat-file", "--batch-check=%(objectname) %(objecttype)")
+    listed = git.ask(*ask, text="".join(f"{sha}\n" for sha in shas).encode())
     commits = [line.split()[0] for line in listed.decode().splitlines() if line.endswith("commit")]
     if not commits:
         return {}
     form = "--format=%H%x09%P%x09%T%x09%ct%x09%s"
-    log = git.stream("log", "--no-walk=unsorted", form, "--stdin")
-    _, output, _ = log.communicate("".join(f"{sha}\n" for sha in commits).encode())
+    log = ("log", "--no-walk=unsorted", form, "--stdin")
+    output = git.ask(*log, text="".join(f"{sha}\n" for sha in commits).encode())
     found = {}
     for line in output.decode(errors="replace").splitlines():
         sha, parents, tree, time, subject = line.split("\t", 4)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_remex.errors import RepositoryError, SweepError
+from pytest_remex.errors import SweepError
 from pytest_remex.repo.commits import Blob, listing
 from pytest_remex.repo.files import folders, within
 from pytest_remex.repo.git import Git
@@ -167,7 +167,7 @@ def read_input_tree(repository: Git, base: str, inputs: Inputs) -> InputTree:
     """
     files = dict(listing(repository, base))
     blob = files.get(inputs.script)
-    script = None if blob is None else _content(repository, blob.sha)
+    script = None if blob is None else repository.ask("cat-file", "blob", blob.sha)
     return InputTree(base, files, inputs, script)
 
 
@@ -196,16 +196,8 @@ def differing(repository: Git, one: str, other: str, inputs: Inputs) -> tuple[st
 
 
 def _same_script(repository: Git, before: str, after: str) -> bool:
-    one, other = (_content(repository, sha) for sha in (before, after))
+    one, other = (repository.ask("cat-file", "blob", sha) for sha in (before, after))
     try:
         return without_scheduling(one) == without_scheduling(other)
     except SweepError:  # an old base's script may be invalid: then it differs
         return False
-
-
-def _content(repository: Git, sha: str) -> bytes:
-    code, output, errors = repository.stream("cat-file", "blob", sha).communicate()
-    if code:
-        words = errors.decode(errors="replace").strip()
-        raise RepositoryError(f"git cat-file blob {sha} failed in {repository.top}: {words}")
-    return output

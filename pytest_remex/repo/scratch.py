@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pytest_remex.common.files import DEEPEST, LONGEST, is_too_deep
-from pytest_remex.errors import RepositoryError, SweepError
+from pytest_remex.errors import SweepError
 from pytest_remex.repo.commits import Blob, Blobs, Patch, listing
 from pytest_remex.repo.files import (
     folders,
@@ -276,9 +276,7 @@ class _Ignored:
         """Return the paths that are ignored."""
         if not paths:
             return set()
-        process = self._git.stream(*self._where, "check-ignore", "-z", "--no-index", "--stdin")
-        code, output, errors = process.communicate(b"".join(path + b"\0" for path in paths))
-        if code not in {0, 1}:  # 1: none of them is ignored
-            words = errors.decode(errors="replace").strip()
-            raise RepositoryError(f"git check-ignore failed in {self._git.top}: {words}")
-        return set(output.split(b"\0")) - {b""}
+        names = b"".join(path + b"\0" for path in paths)
+        command, none_is = ("check-ignore", "-z", "--no-index", "--stdin"), 1
+        ignored = self._git.ask(*command, text=names, options=self._where, accepted=(0, none_is))
+        return set(ignored.split(b"\0")) - {b""}

@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pytest_remex.errors import RepositoryError
 from pytest_remex.model import Commit
 from pytest_remex.repo.git import Git
 
@@ -209,14 +208,14 @@ def blobs_at(repository: Git, places: Sequence[tuple[str, str]]) -> list[str]:
 
     """
     asked = "".join(f"{sha}:{path}\n" for sha, path in places)
-    output = _ask(repository, ("cat-file", "--batch-check"), os.fsencode(asked))
+    output = repository.ask("cat-file", "--batch-check", text=os.fsencode(asked))
     rows = [line.split() for line in output.splitlines()]
     return [row[0].decode() if row[1:2] == [b"blob"] else "" for row in rows]
 
 
 def _present(repository: Git, trees: Iterable[str]) -> set[str]:
     asked = "".join(f"{tree}\n" for tree in sorted(trees)).encode()
-    output = _ask(repository, ("cat-file", "--batch-check"), asked)
+    output = repository.ask("cat-file", "--batch-check", text=asked)
     rows = (line.split() for line in output.decode().splitlines())
     return {row[0] for row in rows if row[1:2] == ["tree"]}
 
@@ -227,7 +226,7 @@ def _differences(
     asked = "".join(f"{base_tree} {tree}\n" for tree in trees).encode()
     command = ("diff-tree", "--stdin", "-r", "-z", "--no-renames", "--raw", "--full-index")
     found: dict[str, list[TreeEntry]] = {}
-    for tree, entry in _rows(_ask(repository, command, asked)):
+    for tree, entry in _rows(repository.ask(*command, text=asked)):
         found.setdefault(tree, []).append(entry)
     return found
 
@@ -255,13 +254,5 @@ def _change(
     if entry.path != script or not entry.sha or entry.mode == LINK:
         return entry
     if entry.sha not in scripts:
-        scripts[entry.sha] = _ask(repository, ("cat-file", "blob", entry.sha), b"")
+        scripts[entry.sha] = repository.ask("cat-file", "blob", entry.sha)
     return Edit(entry.path, entry.mode, scripts[entry.sha])
-
-
-def _ask(repository: Git, command: Sequence[str], text: bytes) -> bytes:
-    code, output, errors = repository.stream(*command).communicate(text)
-    if code:
-        words = os.fsdecode(errors).strip()
-        raise RepositoryError(f"git {' '.join(command[:2])} failed in {repository.top}: {words}")
-    return output

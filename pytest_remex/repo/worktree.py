@@ -54,7 +54,7 @@ class Worktree:
         _make_repository(folder, self.path, repository, base)
         pointer = self.path / os.fsdecode(POINTER)
         pointer.write_bytes(b"gitdir: " + os.fsencode(folder) + b"\n")
-        repository.run("-C", str(self.path), "read-tree", base)
+        repository.ask("read-tree", base, options=("-C", str(self.path)))
         self._home_identity = self._identify_home()
         self._pointer = _SavedFile(os.fsencode(pointer))
         self._folder = _SavedFolder(os.fsencode(folder))

@@ -2,8 +2,8 @@
 # Install the Debian packages that the cluster and browser tests need; elsewhere say what they lack.
 set -eu
 
-PACKAGES="slurm-wlm munge openssh-server rsync slurmdbd mariadb-server gfortran chromium chromium-driver git"
-PROGRAMS="slurmctld slurmd slurmdbd munged mariadbd sshd rsync git gfortran"
+PACKAGES="slurm-wlm munge openssh-client openssh-server rsync slurmdbd mariadb-server gfortran chromium chromium-driver git"
+PROGRAMS="slurmctld slurmd slurmdbd munged mariadbd ssh sshd rsync git gfortran"
 POLICY=/usr/sbin/policy-rc.d
 
 lacking_packages() {

@@ -93,7 +93,8 @@ class Watch:
         """Take in an event of Python's audit."""
         if event in _OPENED:
             if isinstance(path, str | bytes | os.PathLike):
-                self.opened.add(os.path.join(os.getcwd(), os.fsdecode(path)))  # noqa: PTH109, PTH118 - see below
+                opened = os.path.join(os.getcwd(), os.fsdecode(path))  # noqa: PTH109, PTH118 - see below
+                self.opened.add(opened.rstrip("/") or "/")  # `glob` lists folders as "name/"
             elif not isinstance(path, int):
                 self.opened.add(os.getcwd())  # noqa: PTH109 - here as for each file: Path takes too long
         elif event.startswith(_DOUBTS):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from pytest_remex.config.nodes import Dialect, Entry, Node, patch_nodes
-from pytest_remex.config.settings import Change
+from pytest_remex.config.settings import Change, unreadable
 from pytest_remex.errors import ConfigError
 
 _TOKEN = re.compile(
@@ -37,7 +37,7 @@ def read_json(text: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"it cannot be read as JSON: {error}") from None
+        raise unreadable("JSON", error) from None
 
 
 def read_json5(text: str) -> object:
@@ -49,7 +49,7 @@ def read_json5(text: str) -> object:
     try:
         return json5.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"it cannot be read as JSON5: {error}") from None
+        raise unreadable("JSON5", error) from None
 
 
 def patch_json(text: str, changes: Iterable[Change]) -> str:

@@ -51,6 +51,14 @@ class Settings(dict[str, object]):
             return default
 
 
+def unreadable(language: str, error: Exception, wording: str = "") -> ConfigError:
+    """Return the error for a text that a parser refuses; `wording` replaces the parser's own."""
+    why = wording or str(error)
+    if isinstance(error, RecursionError):
+        why = "it is nested too deeply for Python's limit of recursion"
+    return ConfigError(f"it cannot be read as {language}: {why}")
+
+
 @dataclass(frozen=True, slots=True)
 class Addition:
     """A value marked by `add`: the file may lack it."""

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
-from pytest_remex.config.settings import Change
+from pytest_remex.config.settings import Change, unreadable
 from pytest_remex.errors import ConfigError
 
 _BITS = 63
@@ -18,7 +18,7 @@ def read_toml(text: str) -> object:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"it cannot be read as TOML: {error}") from None
+        raise unreadable("TOML", error) from None
 
 
 def patch_toml(text: str, changes: Iterable[Change]) -> str:

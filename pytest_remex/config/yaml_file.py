@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from pytest_remex.config.nodes import Dialect, Entry, Node, patch_nodes
-from pytest_remex.config.settings import Change
+from pytest_remex.config.settings import Change, unreadable
 from pytest_remex.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def read_yaml(text: str) -> object:
     try:
         return parser.load(text)
     except (YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"it cannot be read as YAML: {_worded(error)}") from None
+        raise unreadable("YAML", error, _worded(error)) from None
 
 
 def patch_yaml(text: str, changes: Iterable[Change]) -> str:

@@ -22,6 +22,8 @@ from pytest_remex.transport import Connection
 GONE = ("remote ref does not exist", "stale info")
 """Git's messages if the branch to delete no longer exists, or no longer is ours."""
 
+REJECTED = "[remote rejected]"
+"""Git's message if origin received a push and refused it."""
 TRACKING = "refs/remotes/origin/"
 """Where git keeps the tips of origin's branches that it has seen."""
 
@@ -172,7 +174,7 @@ class ThroughOrigin:
                 f"it, or run the same command again in a second"
             )
         fix = "check that you may push branches remex/... there"
-        if "'refs/heads/remex' exists" in errors:
+        if REJECTED in errors and self._at("refs/heads/remex"):
             fix = "rename the branch remex there"
         raise RepositoryError(
             f"origin ({origin}) refused the push of {self._branch}: {errors}\n"
@@ -199,7 +201,11 @@ class ThroughOrigin:
         )
 
     def _on_origin(self) -> str | None:
-        code, listing, errors = self._git.attempt("ls-remote", self._git.pushed_to(), self._ref)
+        return self._at(self._ref)
+
+    def _at(self, ref: str) -> str | None:
+        """Return the commit of a ref of origin; None if there is no such ref."""
+        code, listing, errors = self._git.attempt("ls-remote", self._git.pushed_to(), ref)
         if code:
             raise RepositoryError(
                 f"origin ({self._origin()}) does not answer: {errors}\n"

@@ -1,33 +1,38 @@
 #!/bin/sh
 # shellcheck disable=SC2016,SC2089,SC2090 # the shells inside expand what is quoted here
 #
-# Run `make test`, or pytest with the arguments given, on a Debian 13 made in a folder of its own.
+# Run `make test`, or pytest with the arguments given, on another Debian, made in a folder.
 #
-#   sudo tools/debian13.sh                                  all tests
-#   sudo tools/debian13.sh tests/unit tests/cluster/test_job.py -x
+#   sudo tools/debian.sh trixie                             all tests on Debian 13
+#   sudo tools/debian.sh forky tests/unit tests/cluster/test_job.py -x
 #
-# REMEX_DEBIAN13 names a folder to keep Debian in, so that the next run starts in seconds.
+# Debian 13 (trixie) has Python 3.13 and Slurm 24.11; 14 (forky) has Python 3.14 and Slurm 26.05.
+# REMEX_DEBIAN names a folder to keep that Debian in, so that the next run starts in seconds.
 # It needs root, debootstrap and Debian's mirror (REMEX_MIRROR: another one).
 set -eu
 
-RELEASE=trixie
+SCRIPT=/usr/share/debootstrap/scripts/sid # for every release since: an older debootstrap lacks them
 PACKAGES=ca-certificates,git,gcc,iproute2,make,procps,python3,python3-dev,python3-venv
 mirror=${REMEX_MIRROR:-http://deb.debian.org/debian}
 checkout=$(cd "$(dirname "$0")/.." && pwd)
 
 fail() {
-    echo "tools/debian13.sh: $1" >&2
+    echo "tools/debian.sh: $1" >&2
     exit 2
 }
+
+[ $# -gt 0 ] || fail "name the release: sudo tools/debian.sh trixie"
+release=$1
+shift
 
 [ "$(id -u)" -eq 0 ] || fail "it makes a Debian in a folder, which needs root: run it with sudo"
 command -v debootstrap >/dev/null || fail "debootstrap is missing: apt-get install debootstrap"
 
-if [ -n "${REMEX_DEBIAN13:-}" ]; then
-    mkdir -p "$REMEX_DEBIAN13"
-    root=$(cd "$REMEX_DEBIAN13" && pwd)
+if [ -n "${REMEX_DEBIAN:-}" ]; then
+    mkdir -p "$REMEX_DEBIAN"
+    root=$(cd "$REMEX_DEBIAN" && pwd)
 else
-    root=$(mktemp -d "${TMPDIR:-/tmp}/remex-debian13-XXXXXX")
+    root=$(mktemp -d "${TMPDIR:-/tmp}/remex-debian-XXXXXX")
     chmod 755 "$root" # its users other than root have to pass
     trap 'rm -rf --one-file-system "$root" "$root.log"' EXIT
     trap 'exit 130' INT
@@ -35,7 +40,7 @@ else
 fi
 
 if [ ! -e "$root/.remex-made" ]; then
-    debootstrap --variant=minbase --include="$PACKAGES" "$RELEASE" "$root" "$mirror" >"$root.log" ||
+    debootstrap --variant=minbase --include="$PACKAGES" "$release" "$root" "$mirror" "$SCRIPT" >"$root.log" ||
         fail "debootstrap failed: $(tail -n 3 "$root.log")"
     rm -f "$root.log"
     touch "$root/.remex-made"

@@ -1,6 +1,6 @@
 """The messages of sbatch for a refusal that is final, temporary, or unclear.
 
-The words are those of slurm_errno.c in Slurm 22.05 (a rate limit: 24.11), as sbatch prints them.
+The words are those of slurm_errno.c in Slurm 22.05 to 26.05, as sbatch prints them.
 """
 
 FAILED = "Batch job submission failed: "
@@ -40,6 +40,10 @@ PERMANENT = (
     f"the project p4711 has no core-hours left\n{FAILED}Unspecified error",
     f"{FAILED}User's group not permitted to use this partition",
     f"invalid partition specified: nowhere\n{FAILED}Invalid partition name specified",
+    f"{FAILED}Access denied to requested reservation",
+    f"{FAILED}Requested account has breached requested QOS usage threshold",
+    f"{FAILED}Requested nodes not in this partition",
+    f"{FAILED}Task count specification invalid",
     "Unable to open file run.sbatch",
     "lua: name a project\ncli_filter plugin terminated with error",
     NO_INTERPRETER,

@@ -87,6 +87,11 @@ class KnownLaunches:
         """Return the runs of all records, the newest first."""
         return self.index.newest_first()
 
+    @property
+    def newest_launch(self) -> str:
+        """The id of the newest launch; empty if there is none."""
+        return self.index.records[-1].launch.id if self.index.records else ""
+
     def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
         """Return an experiment's run that was, or was to be, submitted.
 

@@ -233,11 +233,12 @@ class Launcher:
         return self._sessions[key]
 
     def _opened(self, candidate: Candidate) -> LaunchSession:
-        grouping, note = self._options.grouping, self._options.note
+        options, services = self._options, self._services
         if candidate.resumed is None:
-            return begin(self._folder, candidate, self._services, grouping, note)
+            newest = self.known.newest_launch
+            return begin(self._folder, candidate, services, options, newest)
         record = candidate.resumed.record
-        session = resume(record, candidate.repo, candidate.remote, self._services, grouping)
+        session = resume(record, candidate.repo, candidate.remote, services, options.grouping)
         session.fill_from(candidate.prepared.inputs)
         return session
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from pytest_remex.display import one_line
 from pytest_remex.errors import RecordError
 from pytest_remex.io import writing
 from pytest_remex.launch.candidate import Candidate
-from pytest_remex.launch.options import Grouping
+from pytest_remex.launch.options import Grouping, LaunchOptions
 from pytest_remex.launch.push import Here, Publisher, publisher_for, withdraw_from_origin
 from pytest_remex.launch.upstreams import Dependency
 from pytest_remex.model import Remote, Repo
@@ -32,8 +31,8 @@ from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.workspace import Workspace, Workspaces
 from pytest_remex.transport import Connect, Connection
 
-PAUSE = 0.2
-"""Seconds to wait before trying another name: a launch's name contains the time in seconds."""
+SECOND = timedelta(seconds=1)
+"""A launch's name contains the time in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,38 +184,55 @@ class LaunchSession:
 
 
 def begin(
-    folder: Path, candidate: Candidate, services: Services, grouping: Grouping, note: str = ""
+    folder: Path,
+    candidate: Candidate,
+    services: Services,
+    options: LaunchOptions,
+    after: str,
 ) -> LaunchSession:
     """Begin a launch and its record in `folder`; `doctor` has checked before that it is possible.
 
-    Raises `RemexError` if the remote cannot be reached or the record cannot be written.
+    `after` is the newest launch that is known. Raises `RemexError` if the remote cannot be reached
+    or the record cannot be written.
     """
     sweep, base = candidate.prepared.experiment.sweep, candidate.prepared.commit.base
     workspace = services.workspaces.at(candidate.repo, base)
     connection = services.connect(candidate.remote)
-    ahead = timedelta()
+    when = _time_after(after)
     while True:
-        name = names.launch_id(sweep.name, datetime.now().astimezone() + ahead)
+        name = names.launch_id(sweep.name, when)
+        when += SECOND  # for the next name, if this one is taken
         launch = launch_of(candidate, name, secrets.token_hex(8))
-        launch = replace(launch, branch=workspace.branch, note=one_line(note))
+        launch = replace(launch, branch=workspace.branch, note=one_line(options.note))
         # all other names of this launch are shorter than this one
         names.run_directory(launch.branch, launch.id, candidate.prepared.commit.sha)
         try:
             journal = Journal.begin(folder, launch)
         except FileExistsError:
-            ahead += _next_name(candidate)
             continue
         with ExitStack() as unless_opened:
             unless_opened.callback(journal.discard)
             publisher = publisher_for(launch, launch.id, workspace.git, connection)
             session = LaunchSession(
-                launch, journal, workspace, connection, publisher, services, grouping
+                launch, journal, workspace, connection, publisher, services, options.grouping
             )
             if _is_opened(session):
                 session.fill_from(candidate.prepared.inputs)
                 unless_opened.pop_all()
                 return session
-        ahead += _next_name(candidate)
+
+
+def _time_after(launch: str) -> datetime:
+    """Return the time to name a launch by, later than that of another one.
+
+    Names tell which run is the newest, and local time goes back: with daylight saving, with a
+    corrected clock, and from one time zone to another.
+    """
+    now = datetime.now().astimezone().replace(tzinfo=None)
+    try:
+        return max(now, names.launch_time(launch) + SECOND)
+    except (ValueError, OverflowError):
+        return now
 
 
 def launch_of(candidate: Candidate, name: str, token: str) -> Launch:
@@ -235,17 +251,6 @@ def launch_of(candidate: Candidate, name: str, token: str) -> Launch:
         by=whoami(),
         variant=variant,
     )
-
-
-def _next_name(candidate: Candidate) -> timedelta:
-    """Return how far ahead the next name to try is; wait where it is the time that makes it new.
-
-    A command that launches on many bases does not wait a second for each.
-    """
-    if candidate.prepared.variant.base:
-        return timedelta(seconds=1)
-    time.sleep(PAUSE)
-    return timedelta()
 
 
 def _is_opened(session: LaunchSession) -> bool:

@@ -188,8 +188,11 @@ class StatesShown:
     def _next_command(self, jobs: Sequence[Job], *, has_failed: bool) -> str:
         if not jobs and was_stopped(self._context.session):
             return STOPPED
-        if any(job.state.live for job in jobs):
-            return "--remex-status --remex-wait waits until all have ended"
+        live = {job.state for job in jobs if job.state.live}
+        if live:
+            is_waiting = "--remex-status --remex-wait waits until all have ended"
+            is_held = "the jobs run once whoever holds them releases them (scontrol release)"
+            return is_held if live == {JobState.HELD} else is_waiting
         if has_failed:
             return "--remex-collect shows why, --remex-submit --remex-retry submits them again"
         if any(job.state.ended for job in jobs):

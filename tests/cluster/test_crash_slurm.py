@@ -210,6 +210,20 @@ def test_requeued(user, cluster):
     user.collect().succeeded()
 
 
+def test_requeued_and_held(user, cluster):
+    """A requeued job that Slurm holds is HELD, and status says that somebody must release it."""
+    user.script("[ -e again ] || { touch again; sleep 60; }")
+    user.sweep(1.0)
+    (job,) = jobs_of(_events_of_submit(user))
+    wait_until(lambda: next(user.project.runs.glob("*/again"), None), "the job runs")
+    cluster.run("scontrol", "requeuehold", job)
+    wait_until(lambda: _jobs(user, cluster)[0].state == "PENDING", "the job waits again")
+    assert {row["state"] for row in user.states().values()} == {"HELD"}
+    assert "scontrol release" in user.pytest("--remex-status").reported()
+    cluster.run("scontrol", "release", job)
+    assert {row["state"] for row in user.states().values()} == {"PENDING"}
+
+
 def _events_of_submit(user):
     user.submit()
     return user.events()

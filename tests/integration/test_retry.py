@@ -206,3 +206,20 @@ def test_verdicts_that_were_lost(empty_project):
     empty_project.pytest("--remex-collect").assert_outcomes(passed=1, failed=1)
     again = empty_project.submit("--remex-retry=check", "-v")
     again.stdout.fnmatch_lines(["*good] ALREADY SUBMITTED job 1*", "*bad] SUBMITTED job 3*"])
+
+
+def test_the_newest_run_does_not_depend_on_clocks(empty_project, monkeypatch):
+    """A retry from a time zone where it is still yesterday is the newest run."""
+    empty_project.commit(run_sbatch="#!/bin/sh\n#SBATCH -o job.out\ntest -e ../second\n")
+    empty_project.sweeps("from pytest_remex import sweep\n@sweep()\ndef one():\n    yield\n")
+    monkeypatch.setenv("TZ", "UTC-14")
+    empty_project.pytest_alone("--remex-submit").assert_outcomes(passed=1)
+    empty_project.wait()
+    empty_project.pytest("--remex-collect").assert_outcomes(failed=1)
+    (empty_project.runs / "second").touch()
+    monkeypatch.setenv("TZ", "UTC+12")
+    empty_project.pytest_alone("--remex-submit", "--remex-retry").assert_outcomes(passed=1)
+    empty_project.wait()
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=1)
+    result = empty_project.submit("--remex-retry", "-v")
+    result.stdout.fnmatch_lines(["*::one ALREADY SUBMITTED job 2*"])

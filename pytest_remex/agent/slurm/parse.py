@@ -265,7 +265,14 @@ def _number(text: str) -> Optional[int]:
     return int(text) if text.strip().isdigit() else None
 
 
-_HOLDS = ("JobHeldUser", "JobHeldAdmin")
+_HOLDS = (
+    "JobHeldAdmin",
+    "JobHeldUser",
+    "JobHoldMaxRequeue",
+    "job requeued in held state",
+    "launch failed requeued held",
+)
+"""The reasons of pending jobs that Slurm runs only after `scontrol release`."""
 
 _WORDS: Dict[str, JobState] = {
     "BOOT_FAIL": JobState.BOOT_FAIL,
@@ -305,7 +312,8 @@ def state_of(word: str, reason: str = "") -> JobState:
     """
     first = word.split(None, 1)[0].rstrip("+") if word.strip() else ""
     state = _WORDS.get(first, JobState.UNKNOWN)
-    return JobState.HELD if state is JobState.PENDING and reason in _HOLDS else state
+    is_hold = reason.replace("_", " ") in _HOLDS  # scontrol shows no blanks
+    return JobState.HELD if state is JobState.PENDING and is_hold else state
 
 
 def from_listing(row: SqueueRow) -> Job:

@@ -147,6 +147,8 @@ def test_scontrol_words_of_a_hostile_folder_do_not_count():
 @pytest.mark.parametrize(
     ("word", "reason", "state"),
     [("PENDING", "JobHeldUser", "HELD"), ("PENDING", "Priority", "PENDING"),
+     ("PENDING", "job requeued in held state", "HELD"),
+     ("PENDING", "launch_failed_requeued_held", "HELD"), ("PENDING", "JobHoldMaxRequeue", "HELD"),
      ("CANCELLED by 0", "", "CANCELLED"), ("CANCELLED+", "", "CANCELLED"),
      ("CONFIGURING", "", "PENDING"), ("SPECIAL_EXIT", "", "HELD"), ("BRAND_NEW", "", "UNKNOWN"),
      ("", "", "UNKNOWN")],

@@ -63,6 +63,20 @@ def test_modules_that_pages_name(page):
         assert (ROOT / path).exists() or (ROOT / "pytest_remex" / path).exists(), path
 
 
+def test_commands_of_contributing():
+    """A pytest command that CONTRIBUTING names finds its files, and the tests that it selects."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    commands = re.findall(r"-m pytest ([^`]*)`", text)
+    assert len(commands) > 3
+    for command in commands:
+        paths, _, word = command.partition(" -k ")
+        files = [ROOT / path for path in paths.split() if path.startswith("tests/")]
+        assert files
+        assert all(path.exists() for path in files), command
+        if word:
+            assert re.search(rf"^def test_\w*{word}", files[0].read_text(), re.MULTILINE), command
+
+
 def test_all_extras_of_config_files():
     """The extra `config` brings the library of each kind of config file."""
     extras = PROJECT["optional-dependencies"]

@@ -23,6 +23,8 @@ _CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"}')
 _CHECKSUM_SIZE = len(b', "crc": "00000000"}')
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 _HEADER = tuple(each.name for each in dataclasses.fields(Header))
+_REQUIRED: Any = object()
+"""The default of a field that has none."""
 
 
 def encoded(data: Json) -> bytes:
@@ -46,10 +48,15 @@ def parsed(line: bytes) -> Json:
     return data
 
 
-def field(data: Json, name: str, kind: type[Kind]) -> Kind:
-    """Return a field. Raises `ValueError` if it is missing or has another type."""
+def field(data: Json, name: str, kind: type[Kind], default: Kind = _REQUIRED) -> Kind:
+    """Return a field; the default if it is missing.
+
+    Raises `ValueError` if it has another type, or is missing and has no default.
+    """
     if name not in data:
-        raise ValueError(f"it has no {name!r}")
+        if default is _REQUIRED:
+            raise ValueError(f"it has no {name!r}")
+        return default
     value = data[name]
     if type(value) in {int, float} and not -LARGEST <= value <= LARGEST:
         raise ValueError(f"{name!r} is not a number that can be meant")
@@ -71,14 +78,9 @@ def optional(data: Json, name: str, kind: type[Kind]) -> Kind | None:
     return None if name in data and data[name] is None else field(data, name, kind)
 
 
-def json_object(data: Json, name: str) -> dict[str, Any]:
-    """Return a field that holds an object."""
-    return field(data, name, dict)
-
-
-def texts(data: Json, name: str) -> tuple[str, ...]:
-    """Return a field that holds a list of texts."""
-    values = field(data, name, list)
+def texts(data: Json, name: str, default: list[str] = _REQUIRED) -> tuple[str, ...]:
+    """Return a field that holds a list of texts. Raises as `field` does."""
+    values = field(data, name, list, default)
     if not all(isinstance(value, str) for value in values):
         raise ValueError(f"{name!r} is {values!r:.60}, not a list of texts")
     return tuple(values)
@@ -109,7 +111,7 @@ def identity_from_json(data: Json) -> Identity:
         patterns=intern(field(data, "patterns", str)),
         changed=tuple(changed),
         replicate=field(data, "replicate", int),
-        inputs=field(data, "inputs", str) if "inputs" in data else "",
+        inputs=field(data, "inputs", str, ""),
     )
 
 
@@ -133,7 +135,7 @@ def header_from_json(data: Json) -> Header:
         held=field(data, "held", bool),
         cores=field(data, "cores", int),
         partition=optional(data, "partition", str),
-        script=field(data, "script", str) if "script" in data else SCRIPT,
+        script=field(data, "script", str, SCRIPT),
     )
     return _shared(header)
 
@@ -152,7 +154,7 @@ def variant_to_json(variant: Variant) -> dict[str, Any]:
 
 def variant_from_json(data: Json) -> Variant:
     """Return the variant in a line of a record; the grid itself if it names none."""
-    given = json_object(data, "variant") if "variant" in data else {}
+    given = field(data, "variant", dict, {})
     return Variant(
         **{name: field(given, name, str) for name in ("base", "remote") if name in given}
     )
@@ -186,7 +188,7 @@ class Collected:
     @classmethod
     def from_json(cls, data: Json) -> Collected:
         """Return it from a launch record. Raises `ValueError` for a field of another type."""
-        jobs = json_object(data, "jobs")
+        jobs = field(data, "jobs", dict)
         by, on = field(data, "by", str), field(data, "on", str)
         for text in (by, on, *jobs.values()):
             if not isinstance(text, str) or not text.isprintable():
@@ -228,21 +230,21 @@ class UpstreamRun:
     @classmethod
     def of(cls, data: Json) -> UpstreamRun | None:
         """Return the upstream of a run, from the line that introduces it; None if it has none."""
-        return cls.from_json(json_object(data, "upstream")) if "upstream" in data else None
+        return cls.from_json(field(data, "upstream", dict)) if "upstream" in data else None
 
     @classmethod
     def from_json(cls, data: Json) -> UpstreamRun:
         """Return it from a launch record. Raises `ValueError` for a field of another type."""
-        brought = json_object(data, "brought")
+        brought = field(data, "brought", dict)
         if not all(isinstance(source, str) for source in brought.values()):
             raise ValueError(f"'brought' is {brought!r:.60}, not paths by paths")
         return cls(
             node=field(data, "node", str),
-            point=json_object(data, "point"),
+            point=field(data, "point", dict),
             launch=field(data, "launch", str),
             commit=field(data, "commit", str),
             directory=field(data, "directory", str),
             job=field(data, "job", str),
             brought=brought,
-            copied=texts(data, "copied") if "copied" in data else (),
+            copied=texts(data, "copied", []),
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 from pytest_remex.display import counted
 from pytest_remex.model import Commit, Config, Identity, Remote
@@ -19,6 +20,7 @@ from pytest_remex.records.schema import MAY_HAVE_JOB, Renamed, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, read_records
 from pytest_remex.variant import GRID, Variant
 
+Key = TypeVar("Key")
 _text = json.JSONEncoder(sort_keys=True).encode
 """Returns a point as text, for a key."""
 
@@ -115,9 +117,9 @@ class RunIndex:
         """Index our own launch records, and copies of others'.
 
         Args:
-            own: The output folder's own records. copies: For each remote, the copies of the records
-            in its runs folder. has: Whether the repository has a commit; copies with an unknown
-            base commit are ignored.
+            own: The output folder's own records.
+            copies: For each remote, the copies of the records in its runs folder.
+            has: Whether the repository has a commit; copies with an unknown base are ignored.
 
         Raises:
             RecordError: A copy has a newer format.
@@ -196,11 +198,8 @@ class RunIndex:
 
     @cached_property
     def _by_upstream(self) -> dict[str, list[RecordedRun]]:
-        found: dict[str, list[RecordedRun]] = {}
-        for each in self.newest_first():
-            if each.run.upstream and not each.run.is_void:
-                found.setdefault(each.run.upstream.directory, []).append(each)
-        return found
+        runs = (each for each in self._newest_first if not each.run.is_void)
+        return _grouped(runs, lambda e: e.run.upstream.directory if e.run.upstream else None)
 
     def of_launch(self, launch: str, token: str) -> LaunchRecord | None:
         """Return the record of a launch."""
@@ -262,11 +261,9 @@ class RunIndex:
 
     @cached_property
     def _by_fingerprint(self) -> dict[str, list[RecordedRun]]:
-        found: dict[str, list[RecordedRun]] = {}
-        for each in self._claimed():
-            if each.run.identity:
-                found.setdefault(each.run.identity.fingerprint, []).append(each)
-        return found
+        return _grouped(
+            self._claimed(), lambda e: e.run.identity.fingerprint if e.run.identity else None
+        )
 
     @cached_property
     def _by_node(self) -> dict[tuple[str, str], list[RecordedRun]]:
@@ -283,11 +280,8 @@ class RunIndex:
 
     @cached_property
     def _by_point(self) -> dict[str, list[RecordedRun]]:
-        found: dict[str, list[RecordedRun]] = {}
-        for each in self.newest_first():
-            if not each.run.is_void:
-                found.setdefault(_text(each.run.point), []).append(each)
-        return found
+        runs = (each for each in self._newest_first if not each.run.is_void)
+        return _grouped(runs, lambda each: _text(each.run.point))
 
     @cached_property
     def _by_sweep(self) -> dict[tuple[str, str], list[RecordedRun]]:
@@ -296,11 +290,13 @@ class RunIndex:
 
 
 def _grouped(
-    runs: Iterable[RecordedRun], key_of: Callable[[RecordedRun], tuple[str, str]]
-) -> dict[tuple[str, str], list[RecordedRun]]:
-    found: dict[tuple[str, str], list[RecordedRun]] = {}
+    runs: Iterable[RecordedRun], key_of: Callable[[RecordedRun], Key | None]
+) -> dict[Key, list[RecordedRun]]:
+    """Return runs by a key; those without one are left out."""
+    found: dict[Key, list[RecordedRun]] = {}
     for each in runs:
-        found.setdefault(key_of(each), []).append(each)
+        if (key := key_of(each)) is not None:
+            found.setdefault(key, []).append(each)
     return found
 
 

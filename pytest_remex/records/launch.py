@@ -15,7 +15,6 @@ from pytest_remex.model import Config, Remote
 from pytest_remex.records.fields import (
     Json,
     field,
-    json_object,
     optional,
     texts,
     variant_from_json,
@@ -94,7 +93,7 @@ def launch_from_json(data: Json) -> Launch:
     version = data.get("remex")
     if isinstance(version, int) and version > FORMAT:
         raise NewerRecordError(version)
-    remote = json_object(data, "remote")
+    remote = field(data, "remote", dict)
     via: Any = field(remote, "via", str)  # Remote checks it
     return Launch(
         id=field(data, "launch", str),
@@ -102,7 +101,7 @@ def launch_from_json(data: Json) -> Launch:
         name=field(data, "sweep", str),
         branch=field(data, "branch", str),
         base=field(data, "base", str),
-        base_config=json_object(data, "base_config"),
+        base_config=field(data, "base_config", dict),
         fetch=texts(data, "fetch"),
         config_files=_config_files(data),
         remote=Remote(
@@ -112,8 +111,8 @@ def launch_from_json(data: Json) -> Launch:
             via=via,
             shared=texts(remote, "shared"),
         ),
-        note=one_line(field(data, "note", str)) if "note" in data else "",
-        by=field(data, "by", str) if "by" in data else "",
+        note=one_line(field(data, "note", str, "")),
+        by=field(data, "by", str, ""),
         variant=variant_from_json(data),
     )
 
@@ -121,5 +120,5 @@ def launch_from_json(data: Json) -> Launch:
 def _config_files(data: Json) -> tuple[str, ...]:
     """Return the config files; earlier releases know only the first."""
     first = optional(data, "config_file", str)
-    several = texts(data, "config_files") if "config_files" in data else ()
+    several = texts(data, "config_files", [])
     return several or (() if first is None else (first,))

@@ -27,7 +27,6 @@ from pytest_remex.records.fields import (
     header_to_json,
     identity_from_json,
     identity_to_json,
-    json_object,
     texts,
     variant_from_json,
     variant_to_json,
@@ -253,17 +252,17 @@ def run_from_json(data: Json, base: str) -> RunRecord:
     return RunRecord(
         node=field(data, "node", str),
         id=field(data, "id", str),
-        point=json_object(data, "point"),
-        parameters=json_object(data, "parameters"),
+        point=field(data, "point", dict),
+        parameters=field(data, "parameters", dict),
         commit=Commit(field(data, "commit", str), field(data, "tree", str), base),
         directory=field(data, "directory", str),
-        header=header_from_json(json_object(data, "header")),
+        header=header_from_json(field(data, "header", dict)),
         identity=identity_from_json(data) if "fingerprint" in data else None,
-        sbatch=texts(data, "sbatch") if "sbatch" in data else (),
-        recipe=field(data, "recipe", int) if "recipe" in data else 0,
-        sweep=field(data, "sweep", str) if "sweep" in data else "",
+        sbatch=texts(data, "sbatch", []),
+        recipe=field(data, "recipe", int, 0),
+        sweep=field(data, "sweep", str, ""),
         upstream=UpstreamRun.of(data),
-        added=field(data, "added", bool) if "added" in data else False,
+        added=field(data, "added", bool, default=False),
     )
 
 
@@ -319,7 +318,7 @@ def event_from_json(data: Json, base: str) -> Event | None:  # noqa: PLR0911 - o
         case Stage.COMMITTED:
             return Committed(run_from_json(data, base))
         case "ENDED":
-            return Ended(field(data, "commit", str), from_json(Job, json_object(data, "final")))
+            return Ended(field(data, "commit", str), from_json(Job, field(data, "final", dict)))
         case "COLLECTED":
             return Collected.from_json(data)
         case "RENAMED":
@@ -327,9 +326,9 @@ def event_from_json(data: Json, base: str) -> Event | None:  # noqa: PLR0911 - o
                 commit=field(data, "commit", str),
                 node=field(data, "node", str),
                 id=field(data, "id", str),
-                point=json_object(data, "point"),
-                parameters=json_object(data, "parameters"),
-                sweep=field(data, "sweep", str) if "sweep" in data else "",
+                point=field(data, "point", dict),
+                parameters=field(data, "parameters", dict),
+                sweep=field(data, "sweep", str, ""),
             )
         case "SHARED":
             return Shared(field(data, "commit", str), variant_from_json(data))

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import zlib
-from typing import Any, BinaryIO, Dict, Optional
+from typing import Any, BinaryIO, Dict
 
 from pytest_remex.common.files import (
     HEADER,
@@ -19,8 +19,8 @@ from pytest_remex.common.files import (
     NO_BYTES,
     PACKED,
     PIECE,
+    FilesBelow,
     digest_of_start,
-    open_regular,
 )
 
 
@@ -39,9 +39,8 @@ def send_files(line: Dict[str, Any], sink: BinaryIO) -> None:
         sink: Where the stream goes.
 
     """
-    source = os.path.realpath(line["source"])
-    fault = ""
-    if not os.path.isdir(source):
+    source, fault = FilesBelow(line["source"]), ""
+    if not source.exists():
         fault = f"the runs folder {line['source']} cannot be read: check remex_runs"
     sink.write(b"\n%s %s\n" % (line["nonce"].encode("ascii"), json.dumps(fault).encode("ascii")))
     if not fault:
@@ -58,32 +57,19 @@ _UNPACKED = 15
 class _Sender:
     """Writes files below a folder into a stream."""
 
-    def __init__(self, source: str, sink: BinaryIO) -> None:
+    def __init__(self, source: FilesBelow, sink: BinaryIO) -> None:
         self._source = source
         self._sink = sink
         self._as_they_are = 0
-        self._is_plain = {}  # type: Dict[str, bool]
 
     def send(self, files: Any) -> None:  # noqa: ANN401 - as JSON has it
         """Send files, and the end of the stream."""
         for number, (name, size, digest) in enumerate(files):
-            opened = self._open(name)
+            opened = self._source.open(name)
             if opened is not None:
                 with os.fdopen(opened, "rb", 0) as file:
                     self._send(number, file, size, digest)
         self._sink.write(HEADER.pack(LAST, 0, 0, 0))
-
-    def _open(self, name: str) -> Optional[int]:
-        """Open a regular file; return None for anything else, and for a path through a link."""
-        folder = os.path.dirname(os.path.join(self._source, name))
-        if folder not in self._is_plain:
-            self._is_plain[folder] = os.path.realpath(folder) == folder
-        if not self._is_plain[folder]:
-            return None
-        try:
-            return open_regular(os.path.join(self._source, name))
-        except OSError:
-            return None
 
     def _send(self, number: int, file: BinaryIO, size: int, digest: str) -> None:
         about = os.fstat(file.fileno())

@@ -9,7 +9,7 @@ import itertools
 import os
 import stat
 import struct
-from typing import AnyStr, BinaryIO, Iterator, List, Optional, Union
+from typing import AnyStr, BinaryIO, Dict, Iterator, List, Optional, Union
 
 DEEPEST = 100
 """The deepest nesting of folders to read."""
@@ -56,6 +56,33 @@ def open_regular(
         return opened
     os.close(opened)
     return None
+
+
+class FilesBelow:
+    """The regular files below a folder; none is opened through a link in its path."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = os.path.realpath(folder)
+        self._is_plain: Dict[str, bool] = {}
+
+    def exists(self) -> bool:
+        """Return whether the folder exists."""
+        return os.path.isdir(self._folder)
+
+    def path(self, name: str) -> str:
+        """Return the path of a file."""
+        return os.path.join(self._folder, name)
+
+    def open(self, name: str) -> Optional[int]:
+        """Open a file to read it; None if it is missing, unreadable, or no such file."""
+        path = self.path(name)
+        folder = os.path.dirname(path)
+        if folder not in self._is_plain:
+            self._is_plain[folder] = os.path.realpath(folder) == folder
+        try:
+            return open_regular(path) if self._is_plain[folder] else None
+        except OSError:
+            return None
 
 
 def remove_tree(path: _Path) -> None:

@@ -24,7 +24,13 @@ from pytest_remex.common.framing import (
 )
 from pytest_remex.common.protocol import End, Error
 from pytest_remex.errors import ConnectionLostError, RemoteError
-from pytest_remex.transport.base import connection_lost, last_lines
+from pytest_remex.transport.base import (
+    EXIT_TIMEOUT,
+    KEPT,
+    LastErrors,
+    connection_lost,
+    last_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,11 +65,8 @@ NICE = 10
 """The agent's nice value on a login node, which others use too."""
 SILENCE = 600.0
 """Seconds without a line from the client after which an agent on a login node ends."""
-_KEPT = 2000
-"""Bytes of noise and of stderr to keep for a message."""
 LARGEST = 1 << 28
 """The most bytes of one answer: the list of 100,000 outputs of a run takes a tenth of it."""
-_EXIT_TIMEOUT = 5.0
 
 
 class AgentClient:
@@ -94,7 +97,6 @@ class AgentClient:
         self._nonce = secrets.token_hex(8)
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._noise: deque[bytes] = deque(maxlen=20)
-        self._stderr = bytearray()
         self._numbers = itertools.count(1)
         self._unread: dict[int, deque[Event]] = {}
         self._answered = False
@@ -104,7 +106,7 @@ class AgentClient:
         self._ended: str | None = None
         self._threads: list[threading.Thread] = []
         self._reader = self._start(self._read, "remex-read")
-        self._error_reader = self._start(self._read_errors, "remex-read-errors")
+        self._errors = LastErrors(channel)
         try:
             manners = {"nice": NICE, "silence": SILENCE} if shared else {}
             start = json.dumps({"nonce": self._nonce, "modules": modules, **manners})
@@ -138,7 +140,7 @@ class AgentClient:
     @property
     def noise(self) -> str:
         """The last lines that login files wrote before the agent spoke."""
-        return last_lines(b"\n".join(self._noise)[-_KEPT:])
+        return last_lines(b"\n".join(self._noise)[-KEPT:])
 
     def close(self) -> None:
         """End the agent; it first completes any step that must not be left half done."""
@@ -147,6 +149,7 @@ class AgentClient:
         self._channel.close()
         for thread in self._threads:
             thread.join(1)
+        self._errors.wait(1)
 
     def _start(self, work: Callable[[], None], name: str) -> threading.Thread:
         thread = threading.Thread(target=work, name=name, daemon=True)
@@ -231,21 +234,17 @@ class AgentClient:
                     self._lines.put(None)
                     rest.clear()
                 elif mark not in rest:
-                    del rest[:-_KEPT]
+                    del rest[:-KEPT]
                 continue
             *lines, last = bytes(rest).split(b"\n")
             rest = bytearray(last)
             for line in lines:
                 noise, marked, message = line.partition(mark)
-                self._noise.append(noise[-_KEPT:])
+                self._noise.append(noise[-KEPT:])
                 if marked:
                     self._lines.put(message)
-        self._noise.append(bytes(rest[-_KEPT:]))
+        self._noise.append(bytes(rest[-KEPT:]))
         self._lines.put(None)
-
-    def _read_errors(self) -> None:
-        while data := self._channel.read_error():
-            self._stderr = (self._stderr + data)[-_KEPT:]
 
     def _error(self, event: Error) -> RemoteError:
         error = RemoteError(f"{self._place}: {event.message}")
@@ -257,8 +256,8 @@ class AgentClient:
         """Return why no more lines come: the agent did not start, it ended, or the link broke."""
         if self._is_endless:
             return self._lost(f"an answer from {self._place} has over {LARGEST} bytes", work)
-        code = self._channel.wait(_EXIT_TIMEOUT)
-        self._error_reader.join(1)
+        code = self._channel.wait(EXIT_TIMEOUT)
+        self._errors.wait(1)
         if code is None:
             return self._lost(f"the connection to {self._place} broke", work)
         why = f"exit code {code}{self._last_output()}"
@@ -274,8 +273,8 @@ class AgentClient:
 
     def _last_output(self) -> str:
         """Return the last output that is not part of the protocol, for a message."""
-        noise = b"\n".join(self._noise)[-_KEPT:]
-        text = last_lines(bytes(self._stderr) or noise)
+        noise = b"\n".join(self._noise)[-KEPT:]
+        text = str(self._errors) or last_lines(noise)
         return f", after {text!r}" if text else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +19,12 @@ Notify = Callable[[str], None]
 FABRIC = "Fabric"
 """The `way` of a connection that is our own login."""
 
+EXIT_TIMEOUT = 5.0
+"""Seconds for the exit code of a program whose output has ended."""
+PARTIAL = ".remex-part"
+"""The folder in which parts of files wait for the next transfer."""
+KEPT = 2000
+"""The bytes of a program's other output to keep, for a message."""
 CHUNK = 1 << 16
 """Bytes to read from a pipe at a time: Linux's default pipe capacity."""
 
@@ -53,6 +60,11 @@ def last_lines(data: bytes) -> str:
         each if each.isprintable() else each.encode("unicode_escape").decode()
         for each in " / ".join(kept)
     )[-300:]
+
+
+def fetch_lost(place: str, what: str) -> ConnectionLostError:
+    """Return the error for a connection to a place that was lost during a fetch, and how."""
+    return connection_lost(f"the connection to {place} {what}", "files were fetched")
 
 
 def marked_line(mark: bytes, read: Callable[[], bytes]) -> tuple[bytes, bytes] | None:
@@ -100,6 +112,28 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Close its stdin, which ends an agent, and release the channel."""
+
+
+class LastErrors:
+    """The end of a program's stderr, which a thread reads."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._kept = b""
+        self._thread = threading.Thread(target=self._read, name="remex-errors", daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait at most so many seconds for all of it."""
+        self._thread.join(seconds)
+
+    def __str__(self) -> str:
+        """Return the last lines, safe on a terminal."""
+        return last_lines(self._kept)
+
+    def _read(self) -> None:
+        while data := self._channel.read_error():
+            self._kept = (self._kept + data)[-KEPT:]
 
 
 class Transport(Protocol):

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from pytest_remex.common.files import open_regular
+from pytest_remex.common.files import FilesBelow
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.base import CHUNK
 from pytest_remex.transport.transfer import STAGING, FolderMaker, TransferProgress, unwritable
@@ -117,34 +117,20 @@ def _read(stream: IO[bytes] | None) -> bytes:
 
 def _copy(transfer: Transfer) -> None:
     """Copy files; skip those that are missing, unreadable, or behind a symbolic link."""
-    root = os.path.realpath(transfer.source)
-    if not os.path.isdir(root):  # noqa: PTH112 - as below
+    source = FilesBelow(transfer.source)
+    if not source.exists():
         raise RemoteError(f"the runs folder {transfer.source} cannot be read: check remex_runs")
     folders = FolderMaker(transfer.staging)
-    is_plain: dict[tuple[str, ...], bool] = {}
     started = time.monotonic()
     files = size = 0
     for name in transfer.names:
         *parents, last = name.split("/")
-        parts = tuple(parents)
-        if parts not in is_plain:
-            folder = os.path.join(root, *parts)  # noqa: PTH118 - names need not be UTF-8
-            is_plain[parts] = os.path.realpath(folder) == folder
-        opened = _open(f"{root}/{name}") if is_plain[parts] else None
-        if opened is not None:
-            part, target = transfer.staging / STAGING, folders.make(parts) / last
-            size += _copy_file(opened, f"{root}/{name}", part, target)
+        if (opened := source.open(name)) is not None:
+            part, target = transfer.staging / STAGING, folders.make(tuple(parents)) / last
+            size += _copy_file(opened, source.path(name), part, target)
             files += 1
             rate = size / max(time.monotonic() - started, 1e-3)
             transfer.report(TransferProgress(files, size, rate))
-
-
-def _open(path: str) -> int | None:
-    """Open a regular file; return None for anything else, and for an unreadable file."""
-    try:
-        return open_regular(path)
-    except OSError:
-        return None
 
 
 def _copy_file(opened: int, source: str, part: Path, target: Path) -> int:

@@ -16,7 +16,15 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.base import Channel, NoRsyncError, connection_lost, last_lines
+from pytest_remex.transport.base import (
+    EXIT_TIMEOUT,
+    KEPT,
+    Channel,
+    NoChannelError,
+    NoRsyncError,
+    connection_lost,
+    last_lines,
+)
 from pytest_remex.transport.rsync import pull
 from pytest_remex.transport.through_agent import pull_through_agent
 
@@ -52,18 +60,16 @@ if word != "ready":
     raise SystemExit
 """
 _STEP = 0.1
+_CHANNEL_PAUSES = (0.05, 0.2, 0.5)
 _SLOW = 10.0
 """Seconds after which a start is slow, and the user is notified."""
 _MAX_NOISE = 1 << 24
-_KEPT = 2000
-"""Bytes of noise to keep for a message."""
 _COMMAND_NOT_FOUND = 127
 _FIX = (
     "let it do so in a terminal only, by `[[ $- == *i* ]] && exec zsh` or `[ -t 0 ] && read ...`, "
     "or set remex_shell, or Remote(shell=...), to a shell whose login files do not, such as "
     "`zsh -lc`"
 )
-_EXIT_TIMEOUT = 5.0
 _UNPACK = "import base64,sys;exec(base64.b64decode(sys.argv[1]))"
 _STARTED_BY_LOGIN_FILES = ("zsh", "bash", "fish", "tcsh")
 LINGER = 5.0
@@ -180,7 +186,7 @@ class Greeting:
         text = before + data
         if match := self._mark.search(text):
             self.word, self.rest = match[1].decode(), text[match.end() :]
-        return text[-_KEPT:]
+        return text[-KEPT:]
 
     def _last_output(self) -> str:
         texts = [last_lines(data) for data in (self._stdout, self._stderr)]
@@ -211,10 +217,12 @@ class ShellTransport(ABC):
 
     def python(self, program: str) -> ShellChannel:
         """See `Transport`. The python3 that the login shell finds runs the program."""
-        try:
-            return self._start(program)
-        except ShellEndedError as error:
-            return self._start_with_other_shell(program, error)
+        for pause in _CHANNEL_PAUSES:
+            try:
+                return self._start_in_any_shell(program)
+            except NoChannelError:  # the server may still be closing the last session
+                time.sleep(pause)
+        return self._start_in_any_shell(program)
 
     def copy(self, transfer: Transfer) -> None:
         """See `Transport`; by rsync if both sides have it."""
@@ -236,13 +244,21 @@ class ShellTransport(ABC):
     def _execute(self, command: bytes) -> ShellChannel:
         """Start a command of the login shell. Raises as `Transport.python` does."""
 
-    def _start_with_other_shell(self, program: str, error: ShellEndedError) -> ShellChannel:
-        """Start a program with SHELL set as it is in the shell that the login files start.
+    def _start_in_any_shell(self, program: str) -> ShellChannel:
+        """Start a program; if login files start a shell instead, with SHELL set as it is there.
 
         Most login files that do so look at SHELL first, so that they do it once.
         """
-        if self._seen_shell:
-            raise error
+        try:
+            return self._start(program)
+        except ShellEndedError:
+            if self._seen_shell:
+                raise
+            if channel := self._start_with_other_shell(program):
+                return channel
+            raise
+
+    def _start_with_other_shell(self, program: str) -> ShellChannel | None:
         for name in _STARTED_BY_LOGIN_FILES:
             self._seen_shell = name
             with contextlib.suppress(ShellEndedError):
@@ -253,7 +269,7 @@ class ShellTransport(ABC):
                 )
                 return channel
         self._seen_shell = ""
-        raise error
+        return None
 
     def _start(self, program: str) -> ShellChannel:
         channel = self._greeted(program)
@@ -295,7 +311,7 @@ class ShellTransport(ABC):
         return f'SHELL=$(command -v {self._seen_shell} || echo "$SHELL"); export SHELL;'
 
     def _start_error(self, greeting: Greeting, channel: ShellChannel) -> RemoteError:
-        code = channel.wait(_EXIT_TIMEOUT) if greeting.ended else None
+        code = channel.wait(EXIT_TIMEOUT) if greeting.ended else None
         if greeting.ended and code is None:
             return self._broke()
         return greeting.error(self.place, code, self._idle_timeout)

@@ -47,7 +47,6 @@ _ALONE = (
     "-oForwardX11=no",
 )
 """Options that switch off what an ssh_config adds for people at a terminal."""
-_CHANNEL_PAUSES = (0.05, 0.2, 0.5)
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
 _NO_CHANNEL = (b"Session open refused", b"open failed", b"request failed")
 _LOGIN_TIMEOUT = 600.0
@@ -165,15 +164,6 @@ class OpenSshTransport(ShellTransport):
         self.way = master.way
         self._master = master
         self._mark = secrets.token_hex(16)
-
-    def python(self, program: str) -> ShellChannel:
-        """See `Transport`. Retries: the server may still be closing the last session."""
-        for pause in _CHANNEL_PAUSES:
-            try:
-                return super().python(program)
-            except NoChannelError:
-                time.sleep(pause)
-        return super().python(program)
 
     def close(self) -> None:
         """Log out, unless the connection is the user's own."""

@@ -25,8 +25,12 @@ from typing import TYPE_CHECKING
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.base import (
     CHUNK,
+    EXIT_TIMEOUT,
+    KEPT,
+    PARTIAL,
+    LastErrors,
     NoRsyncError,
-    connection_lost,
+    fetch_lost,
     last_lines,
     marked_line,
 )
@@ -41,7 +45,6 @@ if TYPE_CHECKING:
     from pytest_remex.transport.base import Channel, Transport
     from pytest_remex.transport.transfer import Transfer
 
-_PARTIAL = ".remex-part"
 _PROGRESS = re.compile(rb"\s*(?P<bytes>\d+)\s+\d+%.*?(?:xfr#(?P<files>\d+)|$)")
 _SOME_MISSING = (0, 23, 24)
 """Exit codes of a transfer that copied everything that could be copied."""
@@ -89,8 +92,6 @@ FD is one end of a socket pair, inherited from rsync; `RsyncTunnel` has the othe
 the words of the remote command and both its streams, and exits with the exit code that it receives.
 """
 _MAX_WORDS = 1 << 16
-_EXIT_TIMEOUT = 5.0
-_KEPT = 2000
 _FAILED = 255
 """The exit code that rsync here gets if the one there has none, as from ssh."""
 
@@ -124,7 +125,7 @@ def pull(transport: Transport, transfer: Transfer, *, idle_timeout: float) -> No
         )
         _follow(process, tunnel, transfer, idle_timeout)
         errors.seek(0)
-        stderr = errors.read()[-2000:]
+        stderr = errors.read()[-KEPT:]
     _check_exit(process.returncode, tunnel, stderr, transfer.destination)
 
 
@@ -173,7 +174,7 @@ def rsync_command(
     """
     return [
         *("rsync", "--times", "--omit-dir-times", "--no-links", "--no-implied-dirs"),
-        *("--from0", "--files-from=-", "--ignore-times", f"--partial-dir={_PARTIAL}"),
+        *("--from0", "--files-from=-", "--ignore-times", f"--partial-dir={PARTIAL}"),
         f"--compare-dest={transfer.destination}",
         *(["--trust-sender"] if version >= _HAS_TRUST_SENDER else []),
         *("--compress", "--compress-level=1"),
@@ -278,7 +279,7 @@ class RsyncTunnel:
         self._source = source.encode("utf-8", "surrogateescape")
         self._ours, self._theirs = socket.socketpair()
         self._channel: Channel | None = None
-        self._stderr = bytearray()
+        self._errors: LastErrors | None = None
         self._last_data = time.monotonic()
         self._thread = threading.Thread(target=self._serve, name="remex-rsync", daemon=True)
 
@@ -295,7 +296,7 @@ class RsyncTunnel:
     @property
     def stderr(self) -> str:
         """The last lines that the cluster wrote to stderr, safe on a terminal."""
-        return last_lines(bytes(self._stderr))
+        return str(self._errors or "")
 
     def start(self) -> None:
         """Begin to carry data, once rsync has inherited `fd`."""
@@ -312,7 +313,7 @@ class RsyncTunnel:
 
     def lost(self, what: str) -> ConnectionLostError:
         """Return the error for a connection that was lost; `what` happened to it."""
-        return connection_lost(f"the connection to {self.place} {what}", "files were fetched")
+        return fetch_lost(self.place, what)
 
     def __enter__(self) -> Self:
         return self
@@ -354,13 +355,13 @@ class RsyncTunnel:
         self._last_data = time.monotonic()
         self._channel = channel
         threading.Thread(target=_send, args=(channel, output), daemon=True).start()
-        threading.Thread(target=self._read_errors, args=(channel,), daemon=True).start()
+        self._errors = LastErrors(channel)
         rest = self._skip_noise(channel, nonce.encode() + b" ")
         with contextlib.suppress(BrokenPipeError):
             _write(into, rest)
             while data := self._read(channel):
                 _write(into, data)
-        self.code = channel.wait(_EXIT_TIMEOUT)
+        self.code = channel.wait(EXIT_TIMEOUT)
 
     def _skip_noise(self, channel: Channel, mark: bytes) -> bytes:
         """Wait for the line after which rsync starts, and return the bytes after it."""
@@ -370,7 +371,7 @@ class RsyncTunnel:
                 kind = NoRsyncError if fault in {_MISSING, _GREETS} else RemoteError
                 raise kind(f"{self.place}: {fault}")
             return rest
-        self.code = channel.wait(_EXIT_TIMEOUT)
+        self.code = channel.wait(EXIT_TIMEOUT)
         if self.code is not None:
             raise RemoteError(
                 f"{self.place}: rsync did not start there (exit code {self.code}): {self.stderr}"
@@ -381,10 +382,6 @@ class RsyncTunnel:
         data = channel.read()
         self._last_data = time.monotonic()
         return data
-
-    def _read_errors(self, channel: Channel) -> None:
-        while data := channel.read_error():
-            self._stderr = (self._stderr + data)[-_KEPT:]
 
 
 def _send(channel: Channel, output: int) -> None:

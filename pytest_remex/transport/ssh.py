@@ -44,7 +44,6 @@ _LOG = logging.getLogger("pytest_remex.paramiko")
 _LOG.propagate = False  # paramiko logs tracebacks of errors that we report ourselves
 _LOG.addHandler(logging.NullHandler())
 _RETRY_PAUSES = (0.5, 1.0, 2.0)
-_CHANNEL_PAUSES = (0.05, 0.2, 0.5)
 _TIMEOUT_MESSAGES = ("No existing session", "Timeout opening channel")
 
 
@@ -371,7 +370,7 @@ class SshTransport(ShellTransport):
 
     def _execute(self, command: bytes) -> SshChannel:
         try:
-            channel = self._open_channel()
+            channel = self._ssh.open_session(window_size=WINDOW, timeout=self._idle_timeout)
             with break_after(self._idle_timeout, self._ssh):
                 if self._forwarding is not None:
                     self._forwarding.offer(channel)
@@ -384,12 +383,3 @@ class SshTransport(ShellTransport):
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise self._broke() from error
         return SshChannel(channel, self._ssh, idle_timeout=self._idle_timeout)
-
-    def _open_channel(self) -> paramiko.Channel:
-        """Open a channel; retry, since the server may still be closing the last one."""
-        for pause in _CHANNEL_PAUSES:
-            try:
-                return self._ssh.open_session(window_size=WINDOW, timeout=self._idle_timeout)
-            except paramiko.ChannelException:
-                time.sleep(pause)
-        return self._ssh.open_session(window_size=WINDOW, timeout=self._idle_timeout)

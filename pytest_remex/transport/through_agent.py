@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from pytest_remex import agent
 from pytest_remex.common.files import HEADER, LAST, LENGTH, PACKED, PIECE, digest_of_start
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.base import connection_lost, last_lines, marked_line
+from pytest_remex.transport.base import (
+    EXIT_TIMEOUT,
+    PARTIAL,
+    LastErrors,
+    fetch_lost,
+    marked_line,
+)
 from pytest_remex.transport.transfer import FolderMaker, TransferProgress, unwritable
 
 if TYPE_CHECKING:
@@ -26,13 +32,10 @@ if TYPE_CHECKING:
     from pytest_remex.transport.base import Channel, Transport
     from pytest_remex.transport.transfer import Transfer
 
-_PARTIAL = ".remex-part"
 _AHEAD = 64
 """The most pieces that may wait to be written."""
 _MOST = 1 << 20
 """Bytes to copy at a time."""
-_KEPT = 2000
-_EXIT_TIMEOUT = 5.0
 _REPORT_EVERY = 0.05
 _STEP = 0.5
 
@@ -81,7 +84,7 @@ class _File:
     @classmethod
     def at(cls, name: str, transfer: Transfer) -> _File:
         """Look for a part that an earlier transfer left, then for the complete file."""
-        part = transfer.staging / _PARTIAL / name
+        part = transfer.staging / PARTIAL / name
         for known in (part, transfer.destination / name):
             try:
                 about = known.lstat()
@@ -123,7 +126,7 @@ class _Copying:
 
     def _write(self, each: _File, start: int, mtime: int) -> None:
         *parents, last = each.name.split("/")
-        folder = self._folders.make((_PARTIAL, *parents))
+        folder = self._folders.make((PARTIAL, *parents))
         if start and each.known != each.part and each.known is not None:
             with each.known.open("rb") as known, each.part.open("wb") as part:
                 _copy_start(known, part, start)
@@ -163,10 +166,9 @@ class _Stream:
         self._idle_timeout = idle_timeout
         self._came: queue.Queue[bytes] = queue.Queue(_AHEAD)
         self._rest = b""
-        self._stderr = b""
         self._closed = threading.Event()
         threading.Thread(target=self._receive, name="remex-files", daemon=True).start()
-        threading.Thread(target=self._receive_errors, name="remex-files", daemon=True).start()
+        self._errors = LastErrors(channel)
 
     def line_after(self, mark: bytes) -> bytes:
         """Skip the output of login files, and return the rest of the line after the mark."""
@@ -202,7 +204,7 @@ class _Stream:
 
     def lost(self, what: str) -> RemoteError:
         """Return the error for a connection that was lost; `what` happened to it."""
-        return connection_lost(f"the connection to {self._place} {what}", "files were fetched")
+        return fetch_lost(self._place, what)
 
     def _next(self) -> bytes:
         try:
@@ -211,12 +213,11 @@ class _Stream:
             raise self.lost(f"was silent for {self._idle_timeout:g} s") from None
         if data:
             return data
-        code = self._channel.wait(_EXIT_TIMEOUT)
+        code = self._channel.wait(EXIT_TIMEOUT)
         if code is None:
             raise self.lost("broke")
         raise RemoteError(
-            f"{self._place}: the program that sends files ended (exit code {code}): "
-            f"{last_lines(self._stderr)}"
+            f"{self._place}: the program that sends files ended (exit code {code}): {self._errors}"
         )
 
     def close(self) -> None:
@@ -236,7 +237,3 @@ class _Stream:
             with contextlib.suppress(queue.Full):
                 self._came.put(data, timeout=_STEP)
                 return
-
-    def _receive_errors(self) -> None:
-        while data := self._channel.read_error():
-            self._stderr = (self._stderr + data)[-_KEPT:]

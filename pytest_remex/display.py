@@ -16,6 +16,8 @@ _PICTURES = {code: chr(0x2400 + code) for code in range(32) if code not in (9, 1
     **{code: f"\\x{code:02x}" for code in range(0x80, 0xA0)},
     **{code: f"\\u{code:04x}" for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))},
 }
+SHOWN = 5
+"""The most names that a message lists."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -74,15 +76,16 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def some_of(names: Sequence[str], most: int) -> str:
-    """Return names on one line, at most so many.
+def some_of(names: Sequence[str], most: int = SHOWN) -> str:
+    """Return names on one line, at most so many, and how many more there are.
 
     Example:
         >>> some_of(["a", "b", "c"], 2)
-        'a, b, ...'
+        'a, b and 1 more'
 
     """
-    return ", ".join([*names[:most], *(["..."] if names[most:] else [])])
+    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def clean(text: str) -> str:

@@ -21,9 +21,6 @@ from pytest_remex.transport import Connections
 if TYPE_CHECKING:
     from pytest_remex.launch.session import Services
 
-SHOWN = 5
-"""The most runs that a message names."""
-
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
@@ -158,7 +155,7 @@ class Canceller:
             if not states[each.run.directory].state.ended:
                 names.setdefault(each.run.job, []).append(each.run.node)
         return {
-            job: f"it also runs {some_of(some, SHOWN)}, not selected: select these as well"
+            job: f"it also runs {some_of(some)}, not selected: select these as well"
             for job, some in names.items()
         }
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from pytest_remex.display import some_of
 from pytest_remex.launch.decision import Decision, KnownRuns, is_continued_elsewhere
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.model import Remote, Repo
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from pytest_remex.hookspecs import ContinueProbe
     from pytest_remex.launch.continuation import FailedProbe
     from pytest_remex.launch.upstreams import Dependency
-
-SHOWN = 5
-"""The most changed files that a message names."""
 
 
 def unjudged_text(count: int) -> str:
@@ -279,7 +277,7 @@ def _message(total: int, base: str, group: Sequence[tuple[Prepared, EarlierRun]]
     has_failed = any(each.failed for _, each in group)
     retry = "--remex-retry sends what failed, " if has_failed else ""
     return (
-        f"{_counts(group, total)} on base {short}; since then changed: {_some(earlier.changed)}\n"
+        f"{_counts(group, total)} on base {short}; since then changed: {some_of(earlier.changed)}\n"
         f'not sent: {retry}--remex-new-base sends {those} on {today}; branch="{short}" in '
         f"@sweep(...) stays with that base; and if no job reads what changed, name it in the ini "
         f"key remex_control"
@@ -296,9 +294,3 @@ def _counts(group: Sequence[tuple[Prepared, EarlierRun]], total: int) -> str:
     text = f"{first} of these {total} {verb}"
     texts = [text, *(f"{number} more {each}" for number, each in more)]
     return f"{', '.join(texts[:-1])}, and {texts[-1]}," if more else text
-
-
-def _some(paths: Sequence[str]) -> str:
-    shown = [path if path.isprintable() else ascii(path) for path in paths[:SHOWN]]
-    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
-    return ", ".join(shown) + more

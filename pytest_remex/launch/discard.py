@@ -28,8 +28,6 @@ from pytest_remex.records.schema import HAS_JOB, RunRecord, Stage, Swept
 from pytest_remex.records.store import Journal, LaunchRecord
 
 WHY = "cancelled by {who} before it was submitted: --remex-submit sends it again"
-SHOWN = 5
-"""The most runs that a message names."""
 _ENDED = frozenset({Stage.REFUSED, Stage.REJECTED})
 
 
@@ -134,7 +132,7 @@ def _whole(
         if not others:
             whole.append(each)
             continue
-        named = some_of(others, SHOWN)
+        named = some_of(others)
         why = f"it is submitted together with {named}, not selected: select these as well"
         # those that have a job are cancelled as any other, without the rest of their array
         mine = (e for e in each.runs if e.directory in chosen and e.stage not in HAS_JOB)

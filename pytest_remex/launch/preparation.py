@@ -22,6 +22,7 @@ import pluggy
 from pytest_remex import names
 from pytest_remex.collect.failure import config_differences, config_omissions
 from pytest_remex.collect.hooks import naming_hook
+from pytest_remex.display import SHOWN, some_of
 from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.io import writing
@@ -36,9 +37,6 @@ from pytest_remex.sweep import SweepCall
 
 Inspect = Callable[[Prepared, Mapping[str, bytes]], None]
 """Inspects a patched checkout; it also gets the original content of the changed files."""
-
-SHOWN = 5
-"""The most names that a warning lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ def _refuse_path_of_checkout(experiment: Experiment, patch: Patch) -> None:
     if named:
         raise SweepError(
             f"{experiment.id}: the patch writes the path of its checkout, {experiment.path}, into "
-            f"{_some(named)}: no job finds anything there, and as it is another path each time, "
+            f"{some_of(named)}: no job finds anything there, and as it is another path each time, "
             f"each submit would send the experiment again: write a relative path, or have "
             f".gitignore name what no job reads"
         )
@@ -140,13 +138,13 @@ def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
     edited = [path for path in repository.edited if inputs.is_input(os.fsencode(path))]
     if caches := sorted({path.partition(CACHE)[0] + CACHE for path in edited if CACHE in path}):
         yield PatchWarning(
-            f"{_some(caches)}: git tracks Python's caches, which change with each run of pytest: "
+            f"{some_of(caches)}: git tracks Python's caches, which change with each run of pytest: "
             f"git rm -r --cached {shlex.join(caches[:SHOWN])}, and add {CACHE}/ to .gitignore, and "
             f"to remex_control if there are runs already"
         )
     if edited := [path for path in edited if CACHE not in path]:
         yield PatchWarning(
-            f"{_some(edited)}: uncommitted edits are not part of the experiments; commit them to "
+            f"{some_of(edited)}: uncommitted edits are not part of the experiments; commit them to "
             f"include them"
         )
     if prepared.no_folder:
@@ -157,21 +155,21 @@ def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
         )
     if prepared.ignored:
         yield PatchWarning(
-            f"{_some(prepared.ignored)}: written by the patch and ignored by .gitignore, so not "
+            f"{some_of(prepared.ignored)}: written by the patch and ignored by .gitignore, so not "
             f"part of the experiments"
         )
     if prepared.special:
         yield PatchWarning(
-            f"{_some([_printable(path) for path in prepared.special])}: pipes, sockets and devices "
+            f"{some_of(prepared.special)}: pipes, sockets and devices "
             f"that the patch made are not part of the experiments, as git cannot hold them: let "
             f"the job make them"
         )
     if prepared.leaving:
-        links = [f"{_printable(path)} -> {_printable(to)}" for path, to in prepared.leaving]
+        links = [f"{path} -> {to}" for path, to in prepared.leaving]
         yield PatchWarning(
-            f"{_some(links)}: links that leave the checkout; they are committed as links, and what "
-            f"they point to is no part of the experiments. In the checkout those of the base lead "
-            f"nowhere, so that no patch changes what is outside",
+            f"{some_of(links)}: links that leave the checkout; they are committed as links, and "
+            f"what they point to is no part of the experiments. In the checkout those of the base "
+            f"lead nowhere, so that no patch changes what is outside",
             about=repr([path for path, _ in prepared.leaving]),
         )
 
@@ -184,15 +182,6 @@ def _missing_output_folder(header: Header, checkout: Path) -> str:
         if is_known and not any(files for _, _, files in os.walk(checkout / folder)):
             return folder
     return ""
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else ascii(text)
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_remex.display import counted, some_of
-from pytest_remex.launch.cancel import SHOWN, Canceller
+from pytest_remex.launch.cancel import Canceller
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.item_outcomes import fail
 from pytest_remex.pytest_plugin.mode import ModeContext
@@ -54,7 +54,7 @@ class CancelMode(QueryMode):
             names = [f"{each.run.node} job {each.run.job}" for each in others]
             self.terminal.say(
                 f"{counted(len(names), 'job')} will not run, UPSTREAM FAILED, as what comes before "
-                f"was cancelled: {some_of(names, SHOWN)}",
+                f"was cancelled: {some_of(names)}",
                 yellow=True,
             )
         self._states.summarize(self.recorded.unsubmitted, has_failed=False)

@@ -21,14 +21,13 @@ from pathlib import Path
 from pathspec import PathSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+from pytest_remex.display import some_of
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.model import CONTROL, SCRIPT
 from pytest_remex.repo.trees import Edit
 from pytest_remex.sweep import SWEEP_FILES
 
 _STEERING = (*SWEEP_FILES, "conftest.py", "pytest.ini")
-_SHOWN = 5
-"""The most paths that a message names."""
 _MODULE = (
     "the submodule {!r}, which would be an empty folder in run directories: submodules are not "
     "supported as inputs; commit its files instead"
@@ -175,7 +174,7 @@ class Inputs:
             if kind is not FileKind.INPUT and differs(edit):
                 refused.setdefault(kind, []).append(os.fsdecode(edit.path))
         lines = [
-            f"{experiment}: the patch changes {_some(paths)}, {self._explain(kind, paths)}"
+            f"{experiment}: the patch changes {some_of(paths)}, {self._explain(kind, paths)}"
             for kind, paths in refused.items()
         ]
         if lines:
@@ -244,11 +243,6 @@ def _fault(pattern: str) -> str | None:
 def _matchable(path: bytes) -> str:
     # `$` in a pattern's regex would also match before a line break; paths contain no NUL.
     return os.fsdecode(path).replace("\n", "\0")
-
-
-def _some(paths: Sequence[str]) -> str:
-    shown = ", ".join(path if path.isprintable() else ascii(path) for path in paths[:_SHOWN])
-    return shown + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
 
 
 def unfaithful(modules: Iterable[bytes], filtered: Mapping[bytes, str]) -> dict[bytes, str]:

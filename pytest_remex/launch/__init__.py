@@ -4,7 +4,7 @@ The way of an experiment, with the modules that take it a step on; `candidate` d
 
 1. `preparation` (for scripts `sweep_calls`): its patch is run, checked and committed.
 2. `known`, `recognition`: the launch records tell which runs it has.
-3. `decision`: what is done with it. A plan (`plan`, `planned` for all of them) ends here.
+3. `decision`: what is done with it. A plan (`plan`) ends here.
 4. `submitter`: it waits for its batch; `doctor` checks the cluster first, `retry` and
    `continuation` ask how the last job ended, `upstreams` what it comes after.
 5. `launcher`, `session`: it gets into a launch with a launch record.

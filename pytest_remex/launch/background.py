@@ -1,4 +1,7 @@
-"""Send a batch in the background while the next one is prepared, and defer Ctrl-C."""
+"""Send a batch in the background while the next one is prepared.
+
+Whoever waits for it shows its progress, and handles Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,53 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import SimpleQueue
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
-from pytest_remex.display import Progress
+from pytest_remex.collect.hooks import GuardedHooks
+from pytest_remex.display import Progress, show_nothing
 from pytest_remex.records.schema import RunRecord
 
 Step: TypeAlias = tuple[str, int, int, str]
+
+
+class Listener(Protocol):
+    """The user of a `Submitter`: pytest, or a script."""
+
+    hooks: GuardedHooks
+    """The hooks that are told of jobs, and asked how runs continue."""
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        """Show the progress of a phase."""
+
+    def interrupted(self) -> None:
+        """Handle Ctrl-C while a batch is being sent: no other should be sent."""
+
+    def may_continue(self) -> bool:
+        """Handle changed outcomes; return whether to send more."""
+
+
+class QuietListener:
+    """The listener of a script: it shows nothing, and stops after Ctrl-C."""
+
+    def __init__(self, hooks: GuardedHooks) -> None:
+        self.hooks = hooks
+        self._interrupted = False
+
+    def progress(self) -> AbstractContextManager[Progress]:
+        """Show nothing."""
+        return nullcontext(show_nothing)
+
+    def interrupted(self) -> None:
+        """Remember it."""
+        self._interrupted = True
+
+    def may_continue(self) -> bool:
+        """Raise KeyboardInterrupt after Ctrl-C; else return True."""
+        if self._interrupted:
+            raise KeyboardInterrupt
+        return True
 
 
 class BackgroundBatch:

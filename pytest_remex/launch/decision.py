@@ -31,6 +31,16 @@ class Decision(StrEnum):
     OTHER_BASE = "nothing: it has a run on another base"
     ALREADY = "nothing: it has a run"
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether the experiment gets a job."""
+        return self.is_sent_again or self in {Decision.NEW, Decision.FINISH}
+
+    @property
+    def is_sent_again(self) -> bool:
+        """Whether the experiment gets a job besides one that it had."""
+        return self in {Decision.AGAIN, Decision.RETRY}
+
 
 @dataclass(frozen=True, slots=True)
 class KnownRuns:

@@ -1,60 +1,68 @@
-"""Plan what a submit would do with each experiment, from the launch records and job states."""
+"""Plan what a submit would do with each experiment, from the launch records and job states.
+
+A plan also says what that submit would ask for, and why it would be refused.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import counted
 from pytest_remex.errors import RemexError
-from pytest_remex.launch.candidate import Candidate
+from pytest_remex.launch.candidate import Candidate, moved_bases, unjudged_text
+from pytest_remex.launch.continuation import ContinuationPreview
 from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job
+from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.known import KnownLaunches
 from pytest_remex.launch.options import Folders, LaunchOptions
 from pytest_remex.launch.recognition import experiment_key
-from pytest_remex.launch.submissions import Cost
-from pytest_remex.launch.upstreams import APART, missing_files
+from pytest_remex.launch.submissions import Cost, array_advice, written
+from pytest_remex.launch.upstreams import kept_back
 from pytest_remex.model import Remote, Repo, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex, reached_by
 from pytest_remex.records.schema import Stage
+from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.sbatch.options import format_duration
 from pytest_remex.transport import Connect
 
-SENT = frozenset({Decision.NEW, Decision.FINISH, Decision.AGAIN, Decision.RETRY})
-SENT_ONCE_MORE = frozenset({Decision.AGAIN, Decision.RETRY})
 
-
-class Planner:
-    """Plan what a submit does with each experiment.
+class Plan:
+    """The plan of a submit: its experiments are planned one by one.
 
     Args:
         folders: The folders of launch records and fetched outputs.
         options: The user's choices for the launch.
         workspaces: The workspaces of the experiments.
         connect: Returns the connection to a remote.
+        preview: Finds out how retried runs would continue.
 
     """
 
     def __init__(
-        self, folders: Folders, options: LaunchOptions, workspaces: Workspaces, connect: Connect
+        self,
+        folders: Folders,
+        options: LaunchOptions,
+        workspaces: Workspaces,
+        connect: Connect,
+        preview: ContinuationPreview,
     ) -> None:
         self.known = KnownLaunches(folders, workspaces, connect)
+        self.preview = preview
+        self.experiments: list[Candidate] = []
+        self.refusals: list[str] = []
+        """Why a submit would be refused, as far as the remotes were asked."""
         self._options = options
         self._connect = connect
         self._by_key: dict[object, Candidate] = {}
         self._same: dict[object, Prepared] = {}
         self._jobs = JobStates(self.known, connect)
 
-    @property
-    def problems(self) -> Mapping[Remote, str]:
-        """Why remotes could not be queried about jobs."""
-        return self._jobs.problems
-
-    def plan(self, prepared: Prepared, repo: Repo, remote: Remote) -> Candidate:
+    def decide(self, prepared: Prepared, repo: Repo, remote: Remote) -> Candidate:
         """Return an experiment with what a submit would do with it."""
         run = self.known.find(prepared, repo, remote)
         known = self.known.about(prepared, run, repo, remote, self._options.resubmit)
@@ -64,7 +72,7 @@ class Planner:
             decision = _decide_after(upstream, decision, recorded_job(known.run))
         title = title_of(decision, known, prepared)
         same = self._same.setdefault(experiment_key(prepared, remote), prepared)
-        if same is not prepared and decision in SENT:
+        if same is not prepared and decision.is_sent:
             decision, title = Decision.ALREADY, f"THE SAME AS {same.variant.title or 'today'}"
         planned = Candidate(prepared, repo, remote, known, decision, title, upstream)
         self._by_key[prepared.key] = planned
@@ -81,6 +89,99 @@ class Planner:
         known, job = self._jobs.query_if_needed(known, remote)
         return known, decide(known, options, job)
 
+    @property
+    def sent(self) -> list[Candidate]:
+        """The experiments that a submit would send."""
+        return [each for each in self.experiments if each.decision.is_sent]
+
+    def check_remotes(self, note: Callable[[str], None]) -> None:
+        """Check whether the remotes can take what is planned, and how retried runs continue.
+
+        `note` is called with what could not be determined, and with warnings.
+        """
+        connect, problems = self._connect, self._jobs.problems
+        for place, problem in problems.items():
+            note(f"{place.place} could not be asked about jobs: {problem}")
+        for problem in self.preview.determine(connect):
+            note(f"it is not known how a retried experiment continues: {problem}")
+        unasked = {*self.known.unreachable, *problems}
+        footprints: dict[Remote, list[Footprint]] = {}
+        for each in self.sent:
+            if each.decision is not Decision.FINISH and each.remote not in unasked:
+                footprints.setdefault(each.remote, []).append(each.prepared.footprint)
+        fitness = Fitness(connect, self._options.grouping)
+        for remote, sizes in footprints.items():
+            try:
+                connect(remote)
+            except RemexError as error:
+                note(f"{remote.place} could not be asked whether it takes this: {error}")
+                continue
+            try:
+                fitness.refuse_unfit({remote: sizes})
+            except RemexError as error:
+                self.refusals.append(str(error))
+        for warning in fitness.notes:
+            note(warning)
+        try:  # upstreams that are used as they are may keep experiments back
+            self.refusals += kept_back(self.experiments, unasked, connect)
+        except RemexError as error:
+            note(f"whether upstreams ended well is not known: {error}")
+
+    def advice(self) -> str:
+        """Return the advice to use job arrays, if that would help."""
+        on_clusters = (each for each in self.sent if each.remote.host is not None)
+        return array_advice((each.prepared.header for each in on_clusters), self._options.grouping)
+
+    def moved(self) -> list[str]:
+        """Return what is not sent because it has a run on another base."""
+        return moved_bases(self.experiments)
+
+    def summary(self) -> str:
+        """Return what a submit would request, and what it would not send."""
+        return "; ".join(self._parts())
+
+    def _parts(self) -> Iterator[str]:
+        sent = self.sent
+        counts = Counter(each.decision for each in self.experiments)
+        if sent:
+            asked = Cost.of([(each.prepared.header, each.prepared.footprint) for each in sent])
+            yield f"--remex-submit asks for {asked}"
+        else:
+            nothing = "sends what failed" if counts[Decision.ASK] else "has nothing to send"
+            yield f"--remex-submit {nothing}"
+        again = sum(count for each, count in counts.items() if each.is_sent_again)
+        left = (Decision.ALREADY, Decision.ASK, Decision.UNJUDGED)
+        submitted = again + sum(counts[each] for each in left)
+        yield f"{submitted} already submitted" + (f", {again} of them again" if again else "")
+        if self.experiments and not sent:
+            total = Footprint.total(each.prepared.footprint for each in self.experiments)
+            yield f"the run directories of all would take {written(total)}"
+        options = Counter(" ".join(each.prepared.sbatch) for each in sent)
+        yield from (f"{n} with sbatch {words}" for words, n in options.items() if words)
+        if unknown := counts[Decision.ASK]:
+            yield (
+                f"whether the jobs of {unknown} failed could not be determined, and submit will "
+                f"ask again"
+            )
+        if unjudged := counts[Decision.UNJUDGED]:
+            yield unjudged_text(unjudged)
+
+    def next_command(self, sbatch: str) -> str:
+        """Return the next useful command, given the options for sbatch that the user chose."""
+        if self.refusals:
+            return "--remex-doctor checks what submit would refuse"
+        launching, decisions = self._options, {each.decision for each in self.experiments}
+        if self.sent or Decision.ASK in decisions:
+            by_default = LaunchOptions(
+                confirm=launching.confirm, note=launching.note, rate=launching.rate
+            )
+            is_changed = launching != by_default or bool(sbatch)
+            once = ", once --remex-doctor finds no fault" * bool(self.known.unreachable)
+            return f"--remex-submit {'with the same options ' if is_changed else ''}sends it{once}"
+        if Decision.UNJUDGED in decisions:
+            return "--remex-collect shows whose check failed"
+        return "--remex-status shows the state of the experiments"
+
 
 def _decide_after(upstream: Candidate, decision: Decision, job: Job | None) -> Decision:
     """Return the decision on an experiment that comes after another one.
@@ -91,7 +192,7 @@ def _decide_after(upstream: Candidate, decision: Decision, job: Job | None) -> D
         job: The experiment's job as a query last saw it.
 
     """
-    again = upstream.decision in SENT_ONCE_MORE and not upstream.known.is_only_purged
+    again = upstream.decision.is_sent_again and not upstream.known.is_only_purged
     again = again and decision is Decision.ALREADY
     return Decision.RETRY if again and job is not None and job.state.ended else decision
 
@@ -169,7 +270,7 @@ def tree(planned: Sequence[Candidate]) -> Iterator[str]:
         sent = [
             (each.prepared.header, each.prepared.footprint)
             for each in of_stage
-            if each.decision in SENT
+            if each.decision.is_sent
         ]
         asked = f"asks for {Cost.of(sent)}" if sent else "has nothing to send"
         branch = "    " * _depth(sweep) + ("└── " if sweep.after else "")
@@ -179,66 +280,6 @@ def tree(planned: Sequence[Candidate]) -> Iterator[str]:
 def _depth(sweep: Sweep) -> int:
     """Return how many sweeps a sweep comes after, without the first."""
     return 0 if sweep.after is None or sweep.after.after is None else 1 + _depth(sweep.after)
-
-
-def kept_back(
-    planned: Iterable[Candidate], unreachable: Collection[Remote], connect: Connect
-) -> list[str]:
-    """Return why experiments would not be sent whose upstreams are used as they are.
-
-    Args:
-        planned: The experiments.
-        unreachable: Remotes that are not asked.
-        connect: Returns the connection to a remote.
-
-    Raises:
-        RemoteError: A remote cannot be asked.
-
-    """
-    after = [each for each in planned if each.decision in SENT and each.upstream is not None]
-    apart = Counter(
-        APART.format(node=each.upstream.prepared.node)
-        for each in after
-        if each.upstream is not None and each.upstream.remote != each.remote
-    )
-    pairs = [
-        (each, each.upstream.known.run)
-        for each in after
-        if each.upstream is not None
-        and each.upstream.known.run is not None
-        and each.upstream.remote == each.remote
-        and each.upstream.decision not in SENT
-        and each.remote not in unreachable
-    ]
-    asked = {run.run.directory: (run, each.remote) for each, run in pairs}
-    jobs = query(reached_by(asked.values()), connect)
-    wanted: dict[Remote, dict[str, set[str]]] = {}
-    for each, run in pairs:
-        if jobs[run.run.directory].state is JobState.COMPLETED:
-            files = wanted.setdefault(each.remote, {}).setdefault(run.run.directory, set())
-            files.update(each.prepared.brought.values())
-    missing = {
-        directory: lacking
-        for remote, directories in wanted.items()
-        for directory, lacking in missing_files(directories, remote, connect).items()
-    }
-    whys = Counter(
-        why
-        for each, run in pairs
-        if (why := _why(each, run, jobs[run.run.directory], missing.get(run.run.directory, {})))
-    )
-    return [
-        *(f"{counted(count, 'experiment')}: {why}" for why, count in apart.items()),
-        *(f"{counted(count, 'experiment')} UPSTREAM FAILED: {why}" for why, count in whys.items()),
-    ]
-
-
-def _why(planned: Candidate, before: RecordedRun, job: Job, missing: dict[str, str]) -> str:
-    if job.state.failed:
-        return f"{before.run.node} ended {job.state}: job {job.id}; --remex-retry sends it again"
-    lacking = (missing[path] for path in planned.prepared.brought.values() if path in missing)
-    why = next(lacking, "")
-    return f"{before.run.node}: {why}" if why else ""
 
 
 def title_of(decision: Decision, known: KnownRuns, prepared: Prepared) -> str:

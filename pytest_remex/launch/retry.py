@@ -3,112 +3,97 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import pluggy
 
 from pytest_remex.collect.fetch import fetch_outputs
 from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.collect.runs import WantedRun
 from pytest_remex.common.jobs import Job
 from pytest_remex.display import Progress
-from pytest_remex.errors import SweepError
-from pytest_remex.hookspecs import Continuation, ContinueProbe
-from pytest_remex.launch.candidate import Candidate, Outcome, State
-from pytest_remex.launch.continuation import ENDED_EARLY, EndedEarly, FailedProbe, list_files
-from pytest_remex.launch.decision import Decision, KnownRuns, decide
+from pytest_remex.hookspecs import Continuation
+from pytest_remex.launch.candidate import Candidate, Outcome
+from pytest_remex.launch.continuation import ENDED_EARLY, EndedEarly, continuation_of, list_files
+from pytest_remex.launch.decision import KnownRuns, decide
 from pytest_remex.launch.launcher import Launcher
-from pytest_remex.launch.listener import Listener
 from pytest_remex.launch.options import LaunchOptions
-from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.index import reached_by
 from pytest_remex.transport import Connect
 
 
 class Retries:
-    """Decide whether runs are retried: one query for all, one fetch for those ended early.
+    """The retries in a batch: one query for all, one fetch for runs that ended early.
 
-    `probes` are what extensions want to list for runs, by run directory; `folder` is for fetched
-    outputs. With `certain`, a job counts as forgotten only if the controller itself was asked about
-    it.
+    Args:
+        candidates: The experiments of the batch, not all of them retries.
+        connect: Returns the connection to a remote.
+        folder: The folder of the fetched outputs.
+        progress: Shows the progress of the fetch.
+        certain: Whether a job counts as forgotten only if the controller itself was asked about it.
 
-    Raises `RemoteError` if the remote cannot be queried, and `RecordError` if the answer cannot be
-    recorded.
+    Raises:
+        RemoteError: A remote cannot be queried.
+        RecordError: The answer cannot be recorded.
     """
 
-    def __init__(  # noqa: PLR0913 - where to ask, what, and how sure the answer must be
+    def __init__(
         self,
-        runs: Sequence[RecordedRun],
-        probes: Mapping[str, ContinueProbe | FailedProbe],
+        candidates: Sequence[Candidate],
         connect: Connect,
         folder: Path,
         progress: Progress,
         *,
         certain: bool = False,
     ) -> None:
+        retried = [(each.retried, each) for each in candidates if each.retried]
+        self._candidates = [each for _, each in retried]
+        runs = reached_by((run, each.remote) for run, each in retried)
+        probes = {run.run.directory: each.probe for run, each in retried if each.probe}
         self._jobs = query(runs, connect, QueryOptions(certain=certain))
-        early = [run for run in runs if self._job(run).state in ENDED_EARLY]
+        early = [run for run in runs if self._jobs[run.run.directory].state in ENDED_EARLY]
         wanted = [WantedRun.as_launched(run) for run in early]
         fetched = fetch_outputs(wanted, connect, folder, progress) if early else []
         self._ended_early: Mapping[str, EndedEarly] = {
             each.collected.run.directory: each for each in list_files(fetched, probes, connect)
         }
 
-    def decide(self, known: KnownRuns, options: LaunchOptions) -> Decision:
-        """Return what submit does with an experiment whose run was queried."""
-        return decide(known, options, self._job(known.decisive_run) if known.decisive_run else None)
+    def settle(self, options: LaunchOptions) -> None:
+        """Set the outcomes of those whose runs are alive, completed or unknown: no job for them."""
+        for candidate in self._candidates:
+            known, job = candidate.known, self._job(candidate.known)
+            decision = decide(known, options, job)
+            outcome = Outcome.unsent(known, decision)
+            is_repeated = candidate.upstream_is_resent and job is not None and job.state.ended
+            if outcome and not is_repeated:
+                candidate.decision, candidate.outcome = decision, outcome
 
-    def has_ended(self, known: KnownRuns) -> bool:
-        """Return whether the job of an experiment's run has ended, well or not."""
-        return known.decisive_run is not None and self._job(known.decisive_run).state.ended
+    def prepare(
+        self, candidate: Candidate, launcher: Launcher, hooks: pluggy.HookRelay
+    ) -> Continuation | None:
+        """Choose the recipe of a retry, and whether its run continues in its directory.
 
-    def recipe(self, known: KnownRuns) -> int:
-        """Return the recipe for a retry."""
-        return known.recipe_after(self._job(known.decisive_run) if known.decisive_run else None)
+        Returns:
+            How the run continues; None if its job was not ended early, or it must start over.
 
-    def ended_early(self, run: RecordedRun) -> EndedEarly | None:
-        """Return a run whose job was ended early, with its outputs; None for any other."""
-        return self._ended_early.get(run.run.directory)
+        Raises:
+            SweepError: The hook that decides raised.
 
-    def _job(self, run: RecordedRun) -> Job:
-        return self._jobs[run.run.directory]
-
-
-class RetryPlanner:
-    """Decides how runs are retried; `continuations` counts how runs that ended early continue.
-
-    Args:
-        launcher: Notes which runs are continued.
-        listener: Knows how a run continues.
-
-    """
-
-    def __init__(self, launcher: Launcher, listener: Listener) -> None:
-        self._launcher = launcher
-        self._listener = listener
-        self.continuations: Counter[Continuation] = Counter()
-
-    def decide(self, candidate: Candidate, retries: Retries) -> bool:
-        """Decide how a run is retried; return False if the hook that should decide raised."""
-        if candidate.retried is None:
-            return True
-        candidate.make_by(retries.recipe(candidate.known))
-        if candidate.upstream_is_resent:
-            return True
-        try:
-            self._continue(candidate, candidate.retried, retries)
-        except SweepError as error:
-            why = f"{error}; it was not started from scratch: correct the hook and submit again"
-            candidate.outcome = Outcome(State.NOT_SUBMITTED, why=why)
-            return False
-        return True
-
-    def _continue(self, candidate: Candidate, run: RecordedRun, retries: Retries) -> None:
-        """Continue a run in its directory, if it ended early and can."""
-        ended = retries.ended_early(run)
-        if ended is None or candidate.is_on_new_base:
-            return
-        how = self._listener.continuation(ended, candidate.prepared.experiment)
-        self.continuations[how] += 1
+        """
+        run = candidate.retried
+        if run is None:
+            return None
+        candidate.make_by(candidate.known.recipe_after(self._job(candidate.known)))
+        ended = self._ended_early.get(run.run.directory)
+        if ended is None or candidate.upstream_is_resent or candidate.is_on_new_base:
+            return None
+        how = continuation_of(hooks, ended, candidate.prepared.experiment)
         if how.command:
             words = shlex.join(how.command)
-            candidate.resumed = self._launcher.prepare_continuation(run, words, candidate.prepared)
+            candidate.resumed = launcher.prepare_continuation(run, words, candidate.prepared)
+        return how
+
+    def _job(self, known: KnownRuns) -> Job | None:
+        run = known.decisive_run
+        return self._jobs[run.run.directory] if run else None

@@ -18,27 +18,27 @@ the launch record how far each run got (`pipeline` has a diagram of the stages).
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 
 from pytest_remex.display import one_line, show_nothing
-from pytest_remex.errors import RemexError, SweepError
-from pytest_remex.hookspecs import ContinueProbe
-from pytest_remex.launch.background import BackgroundBatch, deferred_interrupts
+from pytest_remex.errors import RecordError, RemexError, SweepError
+from pytest_remex.hookspecs import Continuation, ContinueProbe
+from pytest_remex.launch.background import BackgroundBatch, Listener, deferred_interrupts
 from pytest_remex.launch.candidate import Candidate, Outcome, State, moved_bases
 from pytest_remex.launch.claims import follow
 from pytest_remex.launch.continuation import FailedProbe
 from pytest_remex.launch.decision import Decision, decide, recorded_job
 from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.launcher import Launcher
-from pytest_remex.launch.listener import Listener
 from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
-from pytest_remex.launch.retry import Retries, RetryPlanner
-from pytest_remex.launch.shared_runs import SharedRuns
+from pytest_remex.launch.recognition import experiment_key
+from pytest_remex.launch.retry import Retries
 from pytest_remex.launch.submissions import Cost, array_advice
 from pytest_remex.launch.upstreams import find_dependencies, run_of
 from pytest_remex.model import Remote, Repo
-from pytest_remex.records.index import reached_by
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
@@ -61,7 +61,7 @@ class Submitter:
         connections: The connections to remotes; `close` closes them.
         folders: The folders of launch records and fetched outputs.
         options: The user's choices.
-        listener: Receives progress and outcomes.
+        listener: Shows progress, may stop, and has the hooks.
 
     Raises:
         RecordError: Another command is submitting from the same output folder.
@@ -86,6 +86,8 @@ class Submitter:
         self.known = self.launcher.known
         self._candidates: list[Candidate] = []
         self._by_key: dict[object, Candidate] = {}
+        self._by_inputs: dict[object, Candidate] = {}
+        self._sharing: list[tuple[Candidate, Candidate]] = []
         self._waiting: list[Candidate] = []
         self._sending: list[Candidate] = []
         self._batch: BackgroundBatch | None = None
@@ -97,9 +99,8 @@ class Submitter:
         """The error after which nothing more was sent."""
         self.cost = Cost(0, 0.0, 0, Footprint(0, 0))
         """The cost of what was submitted."""
-        self._shared = SharedRuns(self.launcher)
-        self._retry_planner = RetryPlanner(self.launcher, listener)
-        self.continuations = self._retry_planner.continuations
+        self.continuations: Counter[Continuation] = Counter()
+        """How runs that ended early continue, with the numbers of runs."""
 
     def expect(self, count: int) -> None:
         """Set how many experiments may come: above the limit, none is sent before all are known."""
@@ -144,12 +145,14 @@ class Submitter:
         made = {0: prepared, **recipes} if recipes else {}
         candidate = Candidate(prepared, repo, remote, known, decision, "", upstream, made, probe)
         self._candidates.append(candidate)
-        self._by_key[prepared.key] = first = self._shared.first(candidate)
+        # two variants of the grid may have the same experiment
+        first = self._by_inputs.setdefault(experiment_key(prepared, remote), candidate)
+        self._by_key[prepared.key] = first
         if outcome := Outcome.unsent(known, decision):
             candidate.outcome = outcome
             self._workspaces.forget(prepared)
         elif first is not candidate:
-            self._shared.share(candidate, first)
+            self._sharing.append((candidate, first))
         else:
             self._follow_up(candidate)
             self._waiting.append(candidate)
@@ -192,8 +195,24 @@ class Submitter:
         """
         if self._batch is not None:
             self._receive(self._batch)
-        self._shared.settle()
+        self._settle_sharing()
         return self._listener.may_continue()
+
+    def _settle_sharing(self) -> None:
+        """Set the outcomes of experiments whose shared run has an outcome now."""
+        sharing, self._sharing = self._sharing, []
+        for candidate, first in sharing:
+            outcome = first.outcome
+            if outcome.state in {State.WAITING, State.SENDING}:
+                self._sharing.append((candidate, first))
+                continue
+            candidate.outcome = outcome
+            if outcome.state is State.SUBMITTED:
+                try:
+                    self.launcher.share(first, candidate.prepared.variant)
+                    candidate.outcome = Outcome(State.ALREADY, outcome.job, outcome.launch)
+                except RecordError as error:
+                    candidate.outcome = replace(outcome, state=State.UNKNOWN, why=str(error))
 
     def close(self) -> list[str]:
         """Finish the launches, and close everything; a batch that is still running is abandoned.
@@ -243,14 +262,15 @@ class Submitter:
             self._interrupts = stack.enter_context(deferred)
             try:
                 retries = self._retries()
-                self._waiting = self._to_send(retries)
+                retries.settle(self._options)
+                self._waiting = _still_waiting(self._waiting)
                 if not self._waiting or not self._fits(self._waiting, last=last):
                     return
                 _cost(self._waiting).refuse_above(self._options.confirm)
                 sending = self._ready()
                 if not sending:
                     return
-                sending = [each for each in sending if self._retry_planner.decide(each, retries)]
+                sending = [each for each in sending if self._prepare_retry(each, retries)]
                 send = self.launcher.commit(sending)
             except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
                 self._fail(self._waiting.pop(0), error)
@@ -263,18 +283,6 @@ class Submitter:
             self._waiting = _still_waiting(self._waiting)
             self._batch = BackgroundBatch(send)
             self._while_sending = stack.pop_all()
-
-    def _to_send(self, retries: Retries) -> list[Candidate]:
-        """Return the waiting experiments, except if their runs are alive, completed or unknown."""
-        for candidate in self._waiting:
-            if candidate.retried:
-                decision = retries.decide(candidate.known, self._options)
-                outcome = Outcome.unsent(candidate.known, decision)
-                if outcome and not (
-                    candidate.upstream_is_resent and retries.has_ended(candidate.known)
-                ):
-                    candidate.decision, candidate.outcome = decision, outcome
-        return _still_waiting(self._waiting)
 
     def _ready(self) -> list[Candidate]:
         """Return those that can be sent now: what they come after, if anything, is settled."""
@@ -298,13 +306,21 @@ class Submitter:
         return fits
 
     def _retries(self) -> Retries:
-        retried = [(each.retried, each) for each in self._waiting if each.retried]
-        runs = reached_by((run, each.remote) for run, each in retried)
-        probes = {run.run.directory: each.probe for run, each in retried if each.probe}
-        shown = self._listener.progress() if runs else nullcontext(show_nothing)
-        with shown as progress:
+        has_any = any(each.retried for each in self._waiting)
+        with self._listener.progress() if has_any else nullcontext(show_nothing) as progress:
             to, folder, how = self._connections.to, self._folders.runs, self._options.resubmit
-            return Retries(runs, probes, to, folder, progress, certain=how.is_certain)
+            return Retries(self._waiting, to, folder, progress, certain=how.is_certain)
+
+    def _prepare_retry(self, candidate: Candidate, retries: Retries) -> bool:
+        """Prepare a retry; return False if the hook that decides how it continues raised."""
+        try:
+            how = retries.prepare(candidate, self.launcher, self._listener.hooks.relay)
+        except SweepError as error:
+            why = f"{error}; it was not started from scratch: correct the hook and submit again"
+            candidate.outcome = Outcome(State.NOT_SUBMITTED, why=why)
+            return False
+        self.continuations.update([how] if how else [])
+        return True
 
     def _receive(self, batch: BackgroundBatch) -> None:
         if len(self._interrupts) > 1:
@@ -369,7 +385,7 @@ class Submitter:
                 node = each.prepared.node
                 jobs.setdefault(each.outcome.launch, {})[node] = each.outcome.job
         for launch, submitted in jobs.items():
-            self._listener.submitted(launch, submitted)
+            self._listener.hooks.call("pytest_remex_submitted", launch=launch, jobs=submitted)
 
 
 def _still_waiting(candidates: Iterable[Candidate]) -> list[Candidate]:

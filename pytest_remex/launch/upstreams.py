@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job, JobId, JobState
 from pytest_remex.common.parts import ListedRun, UpstreamFiles
 from pytest_remex.common.protocol import ListOutputs, Outputs
+from pytest_remex.display import counted
 from pytest_remex.launch.candidate import Candidate, Outcome, State
 from pytest_remex.launch.options import GroupingKind
 from pytest_remex.model import Remote
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_remex.launch.launcher import Launcher
 
 BOTH = "--remex-submit --remex-retry sends it and the experiments after it again"
+RETRY = "--remex-retry sends it again"
 APART = "it runs on another remote than {node}, which it comes after: let both run on one"
 _USED = frozenset({State.SUBMITTED, State.ALREADY, State.UNJUDGED})
 """States in which an experiment has a run that others may come after."""
@@ -121,12 +124,49 @@ def find_dependencies(
     """
     left = [each for each in candidates if each.upstream and not _keep_back(each, runs)]
     pairs = [(each, runs[id(each.upstream)]) for each in left]
-    remotes = {id(run): each.remote for each, run in pairs}
-    asked = {id(run): run for each, run in pairs if _is_older(each)}
-    jobs = query(reached_by((run, remotes[key]) for key, run in asked.items()), connect)
+    jobs = _jobs([(each, run) for each, run in pairs if _is_older(each)], connect)
     lacking = _lacking(pairs, jobs, connect)
     for each, run in pairs:
         _decide(each, run, jobs.get(run.run.directory), lacking.get(id(each), ""))
+
+
+def kept_back(
+    planned: Iterable[Candidate], unreachable: Collection[Remote], connect: Connect
+) -> list[str]:
+    """Return why experiments would not be sent whose upstreams are used as they are.
+
+    Args:
+        planned: The experiments.
+        unreachable: Remotes that are not asked.
+        connect: Returns the connection to a remote.
+
+    Raises:
+        RemoteError: A remote cannot be asked.
+
+    """
+    after = [(e, e.upstream) for e in planned if e.decision.is_sent and e.upstream is not None]
+    apart = Counter(
+        APART.format(node=before.prepared.node)
+        for each, before in after
+        if before.remote != each.remote
+    )
+    pairs = [
+        (each, before.known.run)
+        for each, before in after
+        if before.known.run is not None
+        and before.remote == each.remote
+        and not before.decision.is_sent
+        and each.remote not in unreachable
+    ]
+    jobs = _jobs(pairs, connect)
+    lacking = _lacking(pairs, jobs, connect)
+    failed = {id(each): _failure(run, jobs[run.run.directory], RETRY) for each, run in pairs}
+    keys = [id(each) for each, _ in pairs]
+    whys = Counter(why for key in keys if (why := failed[key] or lacking.get(key, "")))
+    return [
+        *(f"{counted(count, 'experiment')}: {why}" for why, count in apart.items()),
+        *(f"{counted(count, 'experiment')} UPSTREAM FAILED: {why}" for why, count in whys.items()),
+    ]
 
 
 def run_of(candidate: Candidate, launcher: Launcher) -> RecordedRun | None:
@@ -171,9 +211,7 @@ def _keep_back(candidate: Candidate, runs: Mapping[int, RecordedRun]) -> bool:
 
 def _decide(candidate: Candidate, upstream: RecordedRun, job: Job | None, lacking: str) -> None:
     node, run = upstream.run.node, upstream.run
-    if job is not None and job.state.failed:
-        reason = f" ({job.reason})" if job.state is JobState.UPSTREAM_FAILED else ""
-        why = f"{node} ended {job.state}{reason}: job {run.job}; {BOTH}"
+    if why := _failure(upstream, job, BOTH):
         candidate.outcome = Outcome(State.UPSTREAM_FAILED, run.job, upstream.launch.id, why)
     elif job is not None and job.state is JobState.UNKNOWN:
         why = f"whether {node}, which it comes after, ended well is not known: {job.reason}"
@@ -197,6 +235,20 @@ def _decide(candidate: Candidate, upstream: RecordedRun, job: Job | None, lackin
         candidate.dependency = Dependency(brought, waits, in_pack)
 
 
+def _jobs(pairs: Iterable[tuple[Candidate, RecordedRun]], connect: Connect) -> dict[str, Job]:
+    """Return the jobs of upstreams, by run directory; the candidates say how these are reached."""
+    asked = {run.run.directory: (run, each.remote) for each, run in pairs}
+    return query(reached_by(asked.values()), connect)
+
+
+def _failure(upstream: RecordedRun, job: Job | None, fix: str) -> str:
+    """Return how the job of an upstream failed, and the fix; empty if that is not known of it."""
+    if job is None or not job.state.failed:
+        return ""
+    reason = f" ({job.reason})" if job.state is JobState.UPSTREAM_FAILED else ""
+    return f"{upstream.run.node} ended {job.state}{reason}: job {upstream.run.job}; {fix}"
+
+
 def _lacking(
     pairs: Sequence[tuple[Candidate, RecordedRun]], jobs: Mapping[str, Job], connect: Connect
 ) -> dict[int, str]:
@@ -207,7 +259,7 @@ def _lacking(
         if job is not None and job.state is JobState.COMPLETED:
             of_remote = wanted.setdefault(each.remote, {})
             of_remote.setdefault(run.run.directory, set()).update(each.prepared.brought.values())
-    found = {remote: missing_files(files, remote, connect) for remote, files in wanted.items()}
+    found = {remote: _missing_files(files, remote, connect) for remote, files in wanted.items()}
     lacking = {}
     for each, run in pairs:
         missing = found.get(each.remote, {}).get(run.run.directory, {})
@@ -217,22 +269,12 @@ def _lacking(
     return lacking
 
 
-def missing_files(
+def _missing_files(
     wanted: Mapping[str, Iterable[str]], remote: Remote, connect: Connect
 ) -> dict[str, dict[str, str]]:
-    """Return what is wrong with files that completed runs should have left, one request for all.
+    """Return why files that completed runs should have left are missing, one request for all.
 
-    Args:
-        wanted: Paths, by run directory.
-        remote: Where the run directories are.
-        connect: Returns the connection to a remote.
-
-    Returns:
-        Why a file cannot be brought, by run directory and path.
-
-    Raises:
-        RemoteError: The remote cannot be asked.
-
+    `wanted` are their paths by run directory; the answer is by run directory and path.
     """
     listed = [
         ListedRun(directory, [glob.escape(path) for path in sorted(paths)])

@@ -13,8 +13,7 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.experiment import Experiment
 from pytest_remex.launch.candidate import Candidate
 from pytest_remex.launch.continuation import ContinuationPreview, continuation_summary, shown
-from pytest_remex.launch.plan import Planner, recipe_of_retry, tree
-from pytest_remex.launch.planned import Plan
+from pytest_remex.launch.plan import Plan, recipe_of_retry, tree
 from pytest_remex.launch.preparation import CheckoutCopies, differing_files
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
@@ -84,8 +83,7 @@ class PlanMode(Mode):
         probe = preview.probe if settings.launching.resubmit.is_retry else None
         self._trials = Trials(context, self._workspaces, self._copies, probe)
         self._replicates = AskedReplicates(self.session, items, again=settings.launching.again)
-        planner = Planner(context.folders, settings.launching, self._workspaces, connect)
-        self._plan = Plan(planner, preview)
+        self._plan = Plan(context.folders, settings.launching, self._workspaces, connect, preview)
 
     def checkout(
         self, item: pytest.Function, repo: Repo, remote: Remote
@@ -101,12 +99,12 @@ class PlanMode(Mode):
         prepared = self._trials.prepare(item)
         refuse_without_upstream(prepared)
         with failing_plainly(item.session):
-            for message in self._plan.planner.known.read_if_reachable(repo, remote):
+            for message in self._plan.known.read_if_reachable(repo, remote):
                 self.terminal.note(message)
-            runs, local = self._plan.planner.known.runs, remote.host is None
+            runs, local = self._plan.known.runs, remote.host is None
             self._replicates.add_items(item, runs, local=local)
         self._replicates.skip_unknown(item)
-        planned = self._plan.planner.plan(prepared, repo, remote)
+        planned = self._plan.decide(prepared, repo, remote)
         self._use_recipe(item, planned)
         self._plan.experiments.append(planned)
         self._plan.preview.add(planned)
@@ -118,8 +116,7 @@ class PlanMode(Mode):
         self._workspaces.close()
         try:
             if not was_stopped(self.session):
-                connect, grouping = self.context.connections.to, self.settings.launching.grouping
-                self._plan.check_remotes(connect, grouping, self.terminal.note)
+                self._plan.check_remotes(self.terminal.note)
         finally:
             super().close()
         if self._plan.refusals:
@@ -134,7 +131,7 @@ class PlanMode(Mode):
             self.terminal.say(f"patched checkouts: {self._copies.folder}")
         plan, settings = self._plan, self.settings
         has_failed = bool(self.session.testsfailed) and not plan.experiments
-        command = plan.next_command(settings.launching, settings.sbatch.text)
+        command = plan.next_command(settings.sbatch.text)
         stopped = stopped_after(len(plan.experiments), self.session)
         self.terminal.say_next(stopped or _next(command, has_failed=has_failed), "nothing was sent")
 
@@ -172,7 +169,7 @@ class PlanMode(Mode):
         for line in tree(plan.experiments):
             say_line(line)
         say_line(plan.summary(), green=True)
-        if advice := plan.advice(self.settings.launching.grouping):
+        if advice := plan.advice():
             say_line(advice, yellow=True)
         for how, count in plan.preview.counts().items():
             say_line(continuation_summary(how, count), yellow=not how.command)

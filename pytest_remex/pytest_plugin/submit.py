@@ -21,13 +21,10 @@ from _pytest.runner import runtestprotocol
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.display import Progress, counted
 from pytest_remex.errors import RemexError
-from pytest_remex.experiment import Experiment
-from pytest_remex.hookspecs import Continuation, ContinueProbe
+from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.launch.candidate import Candidate, Outcome, State, unjudged_text
 from pytest_remex.launch.continuation import (
-    EndedEarly,
     FailedProbe,
-    continuation_of,
     continuation_summary,
     probe_of,
 )
@@ -96,6 +93,7 @@ class SubmitMode(Mode):
         self._preparer = Preparer(context, workspaces)
         self._checks = ConfigChecks(context)
         self._replicates = AskedReplicates(context.session, items, again=settings.launching.again)
+        self.hooks = GuardedHooks(context.config.hook, self.terminal.note)
         settings.prepare_output()
         self._runs_inside = False
         self._submitter = Submitter(
@@ -267,15 +265,6 @@ class SubmitMode(Mode):
         if any(held.failed for held in takewhile(lambda held: held.ready, self._held)):
             self._report()
         return not self._stops
-
-    def continuation(self, ended: EndedEarly, experiment: Experiment) -> Continuation:
-        """See `Listener`: ask the extensions."""
-        return continuation_of(self.context.config.hook, ended, experiment)
-
-    def submitted(self, launch: str, jobs: Mapping[str, str]) -> None:
-        """See `Listener`: inform the extensions."""
-        hooks = GuardedHooks(self.context.config.hook, self.terminal.note)
-        hooks.call("pytest_remex_submitted", launch=launch, jobs=jobs)
 
     def _say_sent(self) -> None:
         submitter = self._submitter

@@ -263,10 +263,10 @@ def _add(
         if hooks is not None and (probe := probe_of(hooks, prepared.experiment)):
             probes.append(probe)
 
-    repo, remote, prepared = calls.repo, calls.remote, calls.prepare(at, look)
-    last = submitter.known.recipe_of(prepared, repo, remote) if hooks is not None else None
+    prepared = calls.prepare(at, look)
+    last = submitter.known.recipe_of(prepared) if hooks is not None else None
     recipes = calls.for_retry(prepared, at, last)
-    return submitter.add(prepared, repo, remote, next(iter(probes), None), recipes)
+    return submitter.add(prepared, next(iter(probes), None), recipes)
 
 
 def _resubmit(retry: str) -> Resubmit:

@@ -165,8 +165,6 @@ class Candidate:
 
     prepared: Prepared
     """The experiment as it is made; for a retry, by the recipe of that."""
-    repo: Repo
-    remote: Remote
     known: KnownRuns = field(default_factory=KnownRuns)
     """What the records say about it."""
     decision: Decision = Decision.NEW
@@ -188,6 +186,16 @@ class Candidate:
     rounds: int = 0
     """How often another client's run took its place."""
     outcome: Outcome = Outcome(State.WAITING)
+
+    @property
+    def repo(self) -> Repo:
+        """Its repository."""
+        return self.prepared.repo
+
+    @property
+    def remote(self) -> Remote:
+        """Where it will run."""
+        return self.prepared.remote
 
     @property
     def sha(self) -> str:

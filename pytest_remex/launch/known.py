@@ -92,34 +92,25 @@ class KnownLaunches:
         """The id of the newest launch; empty if there is none."""
         return self.index.records[-1].launch.id if self.index.records else ""
 
-    def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
+    def find(self, prepared: Prepared) -> RecordedRun | None:
         """Return an experiment's run that was, or was to be, submitted.
 
         It is asked for several times in a row.
         """
         if self._last_found[0] is not prepared:
-            git, local = self._workspaces.git(repo), remote.host is None
-            self._last_found = prepared, self.recognizer.find(prepared, git, local=local)
+            self._last_found = prepared, self.recognizer.find(prepared)
         return self._last_found[1]
 
-    def recipe_of(self, prepared: Prepared, repo: Repo, remote: Remote) -> int | None:
+    def recipe_of(self, prepared: Prepared) -> int | None:
         """Return the recipe of an experiment's run; None if it has no run."""
-        found = self.find(prepared, repo, remote)
+        found = self.find(prepared)
         return None if found is None else found.run.recipe
 
-    def about(
-        self,
-        prepared: Prepared,
-        run: RecordedRun | None,
-        repo: Repo,
-        remote: Remote,
-        resubmit: Resubmit,
-    ) -> KnownRuns:
+    def about(self, prepared: Prepared, run: RecordedRun | None, resubmit: Resubmit) -> KnownRuns:
         """Return what the records say about an experiment, as far as a decision depends on it."""
         if run is not None and not resubmit.is_retry:
             return KnownRuns(run)
-        git, local = self._workspaces.git(repo), remote.host is None
-        earlier = self.recognizer.find_elsewhere(prepared, git, local=local)
+        earlier = self.recognizer.find_elsewhere(prepared)
         if not resubmit.is_retry:
             return KnownRuns(None, earlier)
         recipes = len(prepared.experiment.sweep.recipes)
@@ -127,9 +118,9 @@ class KnownLaunches:
         known = KnownRuns(run, earlier, recipes=recipes, is_incomplete=is_incomplete)
         return known.with_notes(self._folders.runs)
 
-    def newest(self, prepared: Prepared, remote: Remote) -> RecordedRun | None:
+    def newest(self, prepared: Prepared) -> RecordedRun | None:
         """Return the newest run of an experiment, even if it was refused or rejected."""
-        return self.recognizer.newest(prepared, local=remote.host is None)
+        return self.recognizer.newest(prepared)
 
     def has_base(self, base: str) -> bool:
         """Return whether a repository of this command has a commit."""
@@ -161,4 +152,4 @@ class KnownLaunches:
         self.index = index
         reachable = self.repos.keys() - self.unreachable
         commits = RemoteCommits(self._connect, reachable)
-        self.recognizer = Recognizer(index, self._sweeps.have, commits)
+        self.recognizer = Recognizer(index, self._workspaces.git, self._sweeps.have, commits)

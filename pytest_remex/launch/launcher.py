@@ -27,7 +27,6 @@ from pytest_remex.launch.session import (
     lock_launches,
     resume,
 )
-from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import whoami
 from pytest_remex.records.schema import (
@@ -112,12 +111,12 @@ class Launcher:
             return None
         return run_of_claim(taken, candidate, _new_run(candidate.prepared, ""), self._folder)
 
-    def find(self, prepared: Prepared, repo: Repo, remote: Remote) -> RecordedRun | None:
+    def find(self, prepared: Prepared) -> RecordedRun | None:
         """Return an experiment's existing run, and record how the experiment is called today.
 
         Raises `RecordError` if its launch record cannot be written.
         """
-        recorded = self.known.find(prepared, repo, remote)
+        recorded = self.known.find(prepared)
         if recorded is None:
             return None
         self._found.append(recorded)

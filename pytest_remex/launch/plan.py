@@ -22,7 +22,7 @@ from pytest_remex.launch.options import Folders, LaunchOptions
 from pytest_remex.launch.recognition import experiment_key
 from pytest_remex.launch.submissions import Cost, array_advice, written
 from pytest_remex.launch.upstreams import kept_back
-from pytest_remex.model import Remote, Repo, Sweep
+from pytest_remex.model import Remote, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex, reached_by
 from pytest_remex.records.schema import Stage
 from pytest_remex.repo.identity import Footprint
@@ -62,31 +62,28 @@ class Plan:
         self._same: dict[object, Prepared] = {}
         self._jobs = JobStates(self.known, connect)
 
-    def decide(self, prepared: Prepared, repo: Repo, remote: Remote) -> Candidate:
+    def decide(self, prepared: Prepared) -> Candidate:
         """Return an experiment with what a submit would do with it."""
-        run = self.known.find(prepared, repo, remote)
-        known = self.known.about(prepared, run, repo, remote, self._options.resubmit)
-        known, decision = self._decide(known, prepared, remote)
+        known = self.known.about(prepared, self.known.find(prepared), self._options.resubmit)
+        known, decision = self._decide(known, prepared)
         upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
         if upstream is not None:
             decision = _decide_after(upstream, decision, recorded_job(known.run))
         title = title_of(decision, known, prepared)
-        same = self._same.setdefault(experiment_key(prepared, remote), prepared)
+        same = self._same.setdefault(experiment_key(prepared), prepared)
         if same is not prepared and decision.is_sent:
             decision, title = Decision.ALREADY, f"THE SAME AS {same.variant.title or 'today'}"
-        planned = Candidate(prepared, repo, remote, known, decision, title, upstream)
+        planned = Candidate(prepared, known, decision, title, upstream)
         self._by_key[prepared.key] = planned
         return planned
 
-    def _decide(
-        self, known: KnownRuns, prepared: Prepared, remote: Remote
-    ) -> tuple[KnownRuns, Decision]:
+    def _decide(self, known: KnownRuns, prepared: Prepared) -> tuple[KnownRuns, Decision]:
         """Return the decision on an experiment, and what is known then: jobs may be queried."""
         options = self._options.of_experiment(chosen=prepared.chosen)
         decision = decide(known, options, recorded_job(known.decisive_run))
         if decision is not Decision.ASK:
             return known, decision
-        known, job = self._jobs.query_if_needed(known, remote)
+        known, job = self._jobs.query_if_needed(known, prepared.remote)
         return known, decide(known, options, job)
 
     @property

@@ -14,7 +14,7 @@ from pytest_remex.collect.sync import RemoteCommits
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.records import Patched
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.model import Commit, Remote
+from pytest_remex.model import Commit, Remote, Repo
 from pytest_remex.records.added import replicate_of
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import Event, Renamed, RunRecord, Shared, Stage
@@ -57,45 +57,48 @@ class Recognizer:
 
     Args:
         index: The runs of the launch records.
+        git_of: Returns git in a repository.
         sweep_exists: Returns whether the sweep of a node id still exists.
         remote_commits: The commits that only remotes have.
 
     """
 
     def __init__(
-        self, index: RunIndex, sweep_exists: Callable[[str], bool], remote_commits: RemoteCommits
+        self,
+        index: RunIndex,
+        git_of: Callable[[Repo], Git],
+        sweep_exists: Callable[[str], bool],
+        remote_commits: RemoteCommits,
     ) -> None:
         self._index = index
+        self._git_of = git_of
         self._sweep_exists = sweep_exists
         self._remote_commits = remote_commits
         self._missing_commits: set[str] = set()
         self._recomputed: dict[tuple[Git, Inputs], Mapping[str, Sequence[RecordedRun]]] = {}
         self._differing: dict[tuple[Git, str, str, Inputs], tuple[str, ...]] = {}
 
-    def runs(self) -> Iterator[RecordedRun]:
-        """Return all runs, the newest first."""
-        return self._index.newest_first()
-
-    def find(self, prepared: Prepared, repository: Git, *, local: bool) -> RecordedRun | None:
-        """Return the newest run of an experiment that was, or was to be, submitted.
-
-        Runs on this machine do not count for a cluster, or vice versa.
-        """
+    def find(self, prepared: Prepared) -> RecordedRun | None:
+        """Return the newest run of an experiment that was, or was to be, submitted."""
         alike = self._index.alike(prepared.commit, prepared.identity)
-        recorded = self._first(prepared, (each for each in alike if each.counts(local=local)))
+        recorded = self._first(
+            prepared, (each for each in alike if each.counts(local=prepared.is_local))
+        )
         if recorded is None:
-            recorded = self._recompute(prepared, repository, local=local)
-        if recorded is not None and _is_lost(recorded, prepared.commit.sha, repository):
+            recorded = self._recompute(prepared)
+        if recorded is not None and _is_lost(
+            recorded, prepared.commit.sha, self._git_of(prepared.repo)
+        ):
             return None
         return recorded
 
-    def newest(self, prepared: Prepared, *, local: bool) -> RecordedRun | None:
+    def newest(self, prepared: Prepared) -> RecordedRun | None:
         """Return the newest run of an experiment, even if it was refused or rejected.
 
         One that was discarded may never have been claimed: it counts only if there is no other.
         """
         alike = self._index.alike(prepared.commit, prepared.identity)
-        here = [each for each in alike if each.is_here(local=local)]
+        here = [each for each in alike if each.is_here(local=prepared.is_local)]
         last = sorted(here, key=lambda each: each.run.discarded)
         return self._first(prepared, last)
 
@@ -130,18 +133,16 @@ class Recognizer:
         ]
         return any(each and each.state is JobState.UPSTREAM_FAILED for each in finals)
 
-    def find_elsewhere(
-        self, prepared: Prepared, repository: Git, *, local: bool
-    ) -> EarlierRun | None:
+    def find_elsewhere(self, prepared: Prepared) -> EarlierRun | None:
         """Return the run of an experiment's point on an older base with different inputs.
 
         A completed run comes first; otherwise it must be the point's newest run.
         """
         found: EarlierRun | None = None
-        for recorded in self._runs_of_point(prepared, local=local):
+        for recorded in self._runs_of_point(prepared):
             if recorded.run.parameters != prepared.parameters:
                 continue
-            changed = self._changed_in_chain(recorded, prepared, repository)
+            changed = self._changed_in_chain(recorded, prepared)
             is_unknown = recorded.run.commit.sha in self._missing_commits
             if not changed and not is_unknown:
                 if found is None:
@@ -153,7 +154,7 @@ class Recognizer:
             found = found or earlier
         return found
 
-    def _runs_of_point(self, prepared: Prepared, *, local: bool) -> list[RecordedRun]:
+    def _runs_of_point(self, prepared: Prepared) -> list[RecordedRun]:
         """Return the runs of an experiment's point that may have a job, the newest first.
 
         If its sweep has none, a sweep that no longer exists may have been renamed: its runs of the
@@ -162,6 +163,7 @@ class Recognizer:
         if self._index.is_empty:
             return []
         sweep, point = prepared.experiment.sweep.name, prepared.experiment.point
+        local = prepared.is_local
         runs = list(self._index.of_point(sweep, point, prepared.variant, local=local))
         made = prepared.identity.changed
         if runs or not made:
@@ -175,20 +177,19 @@ class Recognizer:
             and not any(map(self._sweep_exists, _nodes_of(each)))
         ]
 
-    def _changed_in_chain(
-        self, recorded: RecordedRun, prepared: Prepared, repository: Git
-    ) -> tuple[str, ...]:
+    def _changed_in_chain(self, recorded: RecordedRun, prepared: Prepared) -> tuple[str, ...]:
         """Return the inputs that differ from a run's base, and from those of what it came after."""
-        changed = self._changed_since(recorded.launch.base, prepared, repository)
+        changed = self._changed_since(recorded.launch.base, prepared)
         if prepared.upstream is None:
             return changed
         after = recorded.run.upstream
         upstream = self._index.of_directory(after.directory) if after else None
-        before = self._changed_in_chain(upstream or recorded, prepared.upstream, repository)
+        before = self._changed_in_chain(upstream or recorded, prepared.upstream)
         return tuple(dict.fromkeys((*before, *changed)))
 
-    def _changed_since(self, base: str, prepared: Prepared, repository: Git) -> tuple[str, ...]:
+    def _changed_since(self, base: str, prepared: Prepared) -> tuple[str, ...]:
         """Return the inputs that differ from a base; none if the repository does not have it."""
+        repository = self._git_of(prepared.repo)
         key = repository, base, prepared.commit.base, prepared.inputs
         if key not in self._differing:
             try:
@@ -198,7 +199,8 @@ class Recognizer:
             self._differing[key] = changed
         return self._differing[key]
 
-    def _recompute(self, prepared: Prepared, repository: Git, *, local: bool) -> RecordedRun | None:
+    def _recompute(self, prepared: Prepared) -> RecordedRun | None:
+        repository = self._git_of(prepared.repo)
         key = repository, prepared.inputs
         if key not in self._recomputed:
             self._recomputed[key] = self._fingerprints(repository, prepared.inputs)
@@ -206,8 +208,7 @@ class Recognizer:
         alike = (
             each
             for each in self._recomputed[key].get(own or prepared.identity.fingerprint, ())
-            if each.counts(local=local)
-            and self._comes_after_same(each, prepared, repository, local=local)
+            if each.counts(local=prepared.is_local) and self._comes_after_same(each, prepared)
         )
         return self._first(prepared, alike)
 
@@ -226,14 +227,12 @@ class Recognizer:
                 handed_on = each
         return handed_on
 
-    def _comes_after_same(
-        self, recorded: RecordedRun, prepared: Prepared, repository: Git, *, local: bool
-    ) -> bool:
+    def _comes_after_same(self, recorded: RecordedRun, prepared: Prepared) -> bool:
         """Return whether a run came after the upstream of an experiment, and brought the same."""
         before = recorded.run.upstream
         if before is None or prepared.upstream is None:
             return before is None and prepared.upstream is None
-        upstream = self.find(prepared.upstream, repository, local=local)
+        upstream = self.find(prepared.upstream)
         return (
             before.brought == prepared.brought
             and upstream is not None
@@ -289,10 +288,10 @@ class Recognizer:
         return found
 
 
-def experiment_key(prepared: Prepared, remote: Remote) -> object:
+def experiment_key(prepared: Prepared) -> object:
     """Return a key that is equal for experiments that can share a run."""
     identity, sweep = prepared.identity, prepared.experiment.sweep.name
-    return sweep, identity.fingerprint, identity.replicate, remote
+    return sweep, identity.fingerprint, identity.replicate, prepared.remote
 
 
 def _nodes_of(recorded: RecordedRun) -> list[str]:
@@ -327,7 +326,7 @@ def _is_elsewhere(recorded: RecordedRun, prepared: Prepared) -> bool:
     if prepared.variant.remote in names and is_same:
         return False
     there, wanted = recorded.launch.remote, prepared.remote
-    return wanted is None or (there.host, there.runs) != (wanted.host, wanted.runs)
+    return (there.host, there.runs) != (wanted.host, wanted.runs)
 
 
 def _has_completed(recorded: RecordedRun) -> bool:

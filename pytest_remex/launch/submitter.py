@@ -38,7 +38,7 @@ from pytest_remex.launch.recognition import experiment_key
 from pytest_remex.launch.retry import Retries
 from pytest_remex.launch.submissions import Cost, array_advice
 from pytest_remex.launch.upstreams import find_dependencies, run_of
-from pytest_remex.model import Remote, Repo
+from pytest_remex.model import Remote
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connections
@@ -111,8 +111,6 @@ class Submitter:
     def add(
         self,
         prepared: Prepared,
-        repo: Repo,
-        remote: Remote,
         probe: ContinueProbe | FailedProbe | None = None,
         recipes: Mapping[int, Prepared] | None = None,
     ) -> Candidate:
@@ -120,8 +118,6 @@ class Submitter:
 
         Args:
             prepared: The experiment.
-            repo: Its repository.
-            remote: Where to run it.
             probe: What extensions want to list for its run, if that was ended early.
             recipes: The experiment prepared for a retry, by recipe number.
 
@@ -132,8 +128,8 @@ class Submitter:
             RecordError: A launch record cannot be written.
             SweepError: The experiment that it comes after was not added.
         """
-        run = self.launcher.find(prepared, repo, remote)
-        known = self.known.about(prepared, run, repo, remote, self._options.resubmit)
+        run = self.launcher.find(prepared)
+        known = self.known.about(prepared, run, self._options.resubmit)
         prepared = known.shared_with(prepared)
         upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
         if prepared.upstream is not None and upstream is None:
@@ -143,10 +139,10 @@ class Submitter:
         if decision is Decision.ALREADY and upstream and upstream.may_be_resent:
             decision = Decision.ASK
         made = {0: prepared, **recipes} if recipes else {}
-        candidate = Candidate(prepared, repo, remote, known, decision, "", upstream, made, probe)
+        candidate = Candidate(prepared, known, decision, "", upstream, made, probe)
         self._candidates.append(candidate)
         # two variants of the grid may have the same experiment
-        first = self._by_inputs.setdefault(experiment_key(prepared, remote), candidate)
+        first = self._by_inputs.setdefault(experiment_key(prepared), candidate)
         self._by_key[prepared.key] = first
         if outcome := Outcome.unsent(known, decision):
             candidate.outcome = outcome
@@ -165,7 +161,7 @@ class Submitter:
         elif candidate.decision is Decision.RETRY and candidate.known.is_useless:
             candidate.make_by(candidate.known.recipe_after(None))
         if candidate.resumed is None:
-            candidate.previous = self.known.newest(candidate.prepared, candidate.remote)
+            candidate.previous = self.known.newest(candidate.prepared)
         else:
             recognizer = self.known.recognizer
             candidate.previous = recognizer.failed_before(candidate.resumed, candidate.prepared)

@@ -89,7 +89,7 @@ class SweepCalls:
             contents = self.workspaces.contents(self.repo, rules, self.remote.shared)
             before = experiment.comes_after
             upstream = self._prepared.get(f"{before.sweep.name}[{before.id}]") if before else None
-            named = Named(self._node(at), experiment, {}, upstream, remote=self.remote)
+            named = Named(self._node(at), experiment, {}, self.repo, self.remote, upstream)
             prepared = prepare(named, workspace, contents, inspect)
         finally:
             workspace.scratch.restore()

@@ -176,7 +176,7 @@ def run_of(candidate: Candidate, launcher: Launcher) -> RecordedRun | None:
         return launcher.sent_run(candidate)
     known = candidate.known.run
     if known is None or known.launch.id != outcome.launch:
-        known = launcher.known.newest(candidate.prepared, candidate.remote)
+        known = launcher.known.newest(candidate.prepared)
     if known is None or known.launch.id != outcome.launch:
         return None
     return RecordedRun(known.record, replace(known.run, job=outcome.job))

@@ -104,7 +104,7 @@ class PlanMode(Mode):
             runs, local = self._plan.known.runs, remote.host is None
             self._replicates.add_items(item, runs, local=local)
         self._replicates.skip_unknown(item)
-        planned = self._plan.decide(prepared, repo, remote)
+        planned = self._plan.decide(prepared)
         self._use_recipe(item, planned)
         self._plan.experiments.append(planned)
         self._plan.preview.add(planned)

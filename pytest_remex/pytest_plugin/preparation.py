@@ -162,10 +162,10 @@ class Preparer:
             node_of(item),
             experiment,
             parameters_of(item),
+            *places_of(item),
             upstream=self._prepared.get((variant_of(item), before)) if before else None,
             chosen=ADDED not in item.stash,
             variant=variant_of(item),
-            remote=places_of(item)[1],
             pinned=is_pinned(item),
         )
 

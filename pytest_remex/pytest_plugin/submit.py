@@ -116,10 +116,10 @@ class SubmitMode(Mode):
         self._read_records(repo, remote)
         self._add_replicates(item, remote)
         self.terminal.target(remote)
-        prepared, probe = self._prepare(item, repo, remote)
-        recipes = self._recipes(item, prepared, repo, remote)
+        prepared, probe = self._prepare(item)
+        recipes = self._recipes(item, prepared)
         with failing_plainly():
-            candidate = self._submitter.add(prepared, repo, remote, probe, recipes)
+            candidate = self._submitter.add(prepared, probe, recipes)
         item.stash[CANDIDATE] = candidate
         note_facts(item, **prepared_facts(candidate.prepared))
         if candidate.outcome.state in NOT_SENT:
@@ -157,7 +157,7 @@ class SubmitMode(Mode):
         return self.settings.launching.resubmit.is_retry
 
     def _prepare(
-        self, item: pytest.Function, repo: Repo, remote: Remote
+        self, item: pytest.Function
     ) -> tuple[Prepared, ContinueProbe | FailedProbe | None]:
         """Prepare an experiment; a retry gets what extensions want to know of its last run."""
         __tracebackhide__ = True
@@ -165,7 +165,7 @@ class SubmitMode(Mode):
 
         def check(prepared: Prepared, originals: Mapping[str, bytes]) -> None:
             # a recorded run was checked when it was recorded
-            if not self._submitter.known.find(prepared, repo, remote):
+            if not self._submitter.known.find(prepared):
                 self._checks.check(prepared, originals)
             elif self._retries:
                 probe = probe_of(self.context.config.hook, prepared.experiment)
@@ -199,11 +199,9 @@ class SubmitMode(Mode):
                 self._submitter.expect(len(experiments(session.items)))
         self._replicates.skip_unknown(item)
 
-    def _recipes(
-        self, item: pytest.Function, prepared: Prepared, repo: Repo, remote: Remote
-    ) -> dict[int, Prepared]:
+    def _recipes(self, item: pytest.Function, prepared: Prepared) -> dict[int, Prepared]:
         """Return an experiment prepared for a retry: by its run's recipe, and by the next one."""
-        last = self._submitter.known.recipe_of(prepared, repo, remote) if self._retries else None
+        last = self._submitter.known.recipe_of(prepared) if self._retries else None
         if last is None:
             return {}
         known = range(1, len(prepared.experiment.sweep.recipes))

@@ -47,14 +47,15 @@ class Named:
     node: str
     experiment: Experiment
     parameters: Config
+    repo: Repo
+    remote: Remote
+    """Where it will run."""
     upstream: Prepared | None = None
     """The experiment that it comes after; None if that is not known, or there is none."""
     chosen: bool = True
     """Whether the user selected it: else it is there for what comes after it."""
     variant: Variant = GRID
     """The variant of the grid that it is prepared for."""
-    remote: Remote | None = None
-    """The remote on which it will run."""
     pinned: bool = False
     """Whether its grid runs in several places, and a run in another one is not its own."""
 
@@ -62,6 +63,11 @@ class Named:
     def key(self) -> tuple[Variant, str]:
         """Its key among all experiments of a command."""
         return self.variant, self.node
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine: runs on a cluster do not count for it, or vice versa."""
+        return self.remote.host is None
 
     @property
     def brought(self) -> Mapping[str, str]:

@@ -29,8 +29,8 @@ from pytest_remex.io import writing
 from pytest_remex.model import Config, Sweep
 from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.git import Git, without_git_variables
-from pytest_remex.repo.inputs import InputRules
-from pytest_remex.repo.workspace import Named, Prepared, RunContents, Workspace
+from pytest_remex.repo.inputs import InputRules, Inputs
+from pytest_remex.repo.workspace import Named, Prepared, Workspace
 from pytest_remex.sbatch.options import NO_OPTIONS, SbatchOptions
 from pytest_remex.sbatch.script import Header, overridden
 from pytest_remex.sweep import SweepCall
@@ -57,7 +57,7 @@ def run_patch(body: SweepCall, checkout: Path) -> None:
 def prepare(
     named: Named,
     workspace: Workspace,
-    contents: RunContents,
+    inputs: Inputs,
     inspect: Inspect | None = None,
     options: SbatchOptions = NO_OPTIONS,
 ) -> Prepared:
@@ -66,7 +66,7 @@ def prepare(
     Args:
         named: The experiment that was patched.
         workspace: The repository at the sweep's base commit.
-        contents: What its run directory will contain.
+        inputs: Which files are inputs.
         inspect: Called with the patched checkout before the reset.
         options: The user's options for sbatch.
 
@@ -82,7 +82,7 @@ def prepare(
 
     def look(patch: Patch, originals: Mapping[str, bytes]) -> None:
         _refuse_path_of_checkout(experiment, patch)
-        prepared = workspace.prepare(named, header, patch, contents)
+        prepared = workspace.prepare(named, header, patch, inputs)
         no_folder = _missing_output_folder(header, experiment.path)
         if words or no_folder:
             prepared = replace(prepared, sbatch=words, no_folder=no_folder)

@@ -86,11 +86,11 @@ class SweepCalls:
             run_patch(call, workspace.scratch.path)
             call.close()
             rules = rules_of(at.sweep, [self.path], self.scripts, CONTROL)
-            contents = self.workspaces.contents(self.repo, rules, self.remote.shared)
+            inputs = self.workspaces.inputs(self.repo, rules)
             before = experiment.comes_after
             upstream = self._prepared.get(f"{before.sweep.name}[{before.id}]") if before else None
             named = Named(self._node(at), experiment, {}, self.repo, self.remote, upstream)
-            prepared = prepare(named, workspace, contents, inspect)
+            prepared = prepare(named, workspace, inputs, inspect)
         finally:
             workspace.scratch.restore()
         for warning in warnings_of(self.workspaces.git(self.repo), prepared):

@@ -122,7 +122,7 @@ class Preparer:
         reset.
         """
         __tracebackhide__ = True
-        repo, remote = places_of(item)
+        repo, _ = places_of(item)
         if not self._has_upstream(item):
             skip_after_left_out(item)
         workspace = workspace_of(self._workspaces, item, repo)
@@ -135,8 +135,8 @@ class Preparer:
             body.close()
             experiment = patched_experiment(item, path, recipe)
             named = self._named(item, experiment)
-            contents = self._workspaces.contents(repo, self._rules_of(item), remote.shared)
-            prepared = prepare_experiment(named, workspace, contents, inspect, self._options)
+            inputs = self._workspaces.inputs(repo, self._rules_of(item))
+            prepared = prepare_experiment(named, workspace, inputs, inspect, self._options)
         for warning in warnings_of(self._workspaces.git(repo), prepared):
             self._context.terminal.note(warning.text, warning.about or None)
         # without its upstream it is refused, and so must be what comes after it

@@ -33,14 +33,6 @@ NO_PATHS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class RunContents:
-    """The contents of run directories: which files are inputs, and which paths are links."""
-
-    inputs: Inputs
-    shared: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Named:
     """An experiment with its node ID, and the parameters that stacked `parametrize` marks add."""
 
@@ -136,9 +128,7 @@ class Workspace:
         self._nodes: dict[object, str] = {}
         self._short: set[str] = set()
 
-    def prepare(
-        self, named: Named, header: Header, patch: Patch, contents: RunContents
-    ) -> Prepared:
+    def prepare(self, named: Named, header: Header, patch: Patch, inputs: Inputs) -> Prepared:
         """Commit a patch that was made in the checkout.
 
         Raises:
@@ -146,7 +136,7 @@ class Workspace:
                 experiment.
 
         """
-        experiment, inputs = named.experiment, contents.inputs
+        experiment = named.experiment
         for edit in patch.edits:
             if edit.content is not None and (why := unplaceable(edit.path)):
                 raise SweepError(
@@ -166,7 +156,7 @@ class Workspace:
             header=header,
             inputs=inputs,
             identity=identity,
-            footprint=tree.footprint(patch.edits, contents.shared),
+            footprint=tree.footprint(patch.edits, named.remote.shared),
             diff=self.diff(patch.edits) if self._shows() else "",
             ignored=patch.ignored,
             leaving=patch.leaving,
@@ -253,7 +243,7 @@ class Workspaces:
         self._git: dict[Repo, Git] = {}
         self._bases: dict[tuple[Repo, str], str] = {}
         self._named: dict[tuple[Repo, str], Workspace] = {}
-        self._contents: dict[tuple[Repo, InputRules, tuple[str, ...]], RunContents] = {}
+        self._inputs: dict[tuple[Repo, InputRules], Inputs] = {}
         self._open: dict[tuple[Repo, str], Workspace] = {}
         self._refused: dict[tuple[Repo, str], str] = {}
 
@@ -263,12 +253,12 @@ class Workspaces:
             self._git[repo] = Git(repo.path)
         return self._git[repo]
 
-    def contents(self, repo: Repo, rules: InputRules, shared: Sequence[str]) -> RunContents:
-        """Return what run directories contain by a sweep's rules. Raises `SweepError`."""
-        key = repo, rules, tuple(shared)
-        if key not in self._contents:
-            self._contents[key] = RunContents(rules.inputs(self.git(repo).top), tuple(shared))
-        return self._contents[key]
+    def inputs(self, repo: Repo, rules: InputRules) -> Inputs:
+        """Return which files are inputs by a sweep's rules. Raises `SweepError`."""
+        key = repo, rules
+        if key not in self._inputs:
+            self._inputs[key] = rules.inputs(self.git(repo).top)
+        return self._inputs[key]
 
     def at(self, repo: Repo, revision: str) -> Workspace:
         """Return the workspace at a commit-ish of a repository."""

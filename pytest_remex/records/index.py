@@ -142,16 +142,6 @@ class RunIndex:
         index.faults = faults
         return index
 
-    def submitted(
-        self, commit: Commit, identity: Identity | None = None, *, local: bool
-    ) -> RecordedRun | None:
-        """Return the newest run with an experiment's inputs that was, or was to be, submitted.
-
-        Runs on this machine do not count for a cluster, or vice versa.
-        """
-        runs = self.alike(commit, identity)
-        return next((each for each in runs if each.counts(local=local)), None)
-
     def alike(self, commit: Commit, identity: Identity | None) -> Iterator[RecordedRun]:
         """Return the runs with the same fingerprint, or the same base and tree, newest first.
 

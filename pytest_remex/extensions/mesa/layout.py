@@ -37,7 +37,11 @@ class TableHeader(NamedTuple):
 
 def open_table(path: Path) -> BinaryIO:
     """Open a file for reading, through gzip if its first bytes are gzip's; raises `OSError`."""
-    return cast("BinaryIO", gzip.open(path)) if is_packed(path) else path.open("rb")
+    file = path.open("rb")
+    if not file.peek(len(_GZIP)).startswith(_GZIP):
+        return file
+    file.close()
+    return cast("BinaryIO", gzip.open(path))
 
 
 def is_packed(path: Path) -> bool:

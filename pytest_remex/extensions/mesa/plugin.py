@@ -96,12 +96,13 @@ class MesaHooks:
         """
         from pytest_remex.extensions.mesa import runs  # noqa: PLC0415 - start-up
 
-        if self._cache is None or not runs.has_large_logs(run.output, run.path):
-            return runs.measures(run.output, run.path) or None
-        place, key = runs.measures_keys(run.output, run.path)
+        logs = runs.log_files(run.output, run.path)
+        if self._cache is None or not runs.are_large(logs):
+            return runs.measures(logs, run.path) or None
+        place, key = runs.measures_keys(logs, run.path)
         found = runs.as_scalars(self._cache.get(f"remex/mesa/{place}", None), key)
         if found is None:
-            found = dict(runs.measures(run.output, run.path))
+            found = dict(runs.measures(logs, run.path))
             self._cache.set(f"remex/mesa/{place}", {"key": key, "found": found})
         return found or None
 

@@ -17,7 +17,7 @@ from pytest_remex.extensions.mesa.layout import is_packed, open_table, read_head
 from pytest_remex.extensions.mesa.roots import scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -76,12 +76,12 @@ _VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
 _LETTER = re.compile(r"[A-Za-z]")
 
 
-def measures(output: Path | None, folder: Path) -> dict[str, str | int]:
+def measures(logs: Sequence[Path], folder: Path) -> dict[str, str | int]:
     """Return the columns that a MESA run adds to the results; none if another program ran.
 
     Args:
-        output: The job's output, which is read as a stream; None if it was not fetched.
-        folder: The run's outputs. Files to which its scripts redirect MESA's output are read too.
+        logs: The files with MESA's output, which are read as streams: see `log_files`.
+        folder: The run's outputs.
 
     Returns:
         `termination_code`, `terminated_evolution` and `crash`, which say why it ended;
@@ -89,10 +89,10 @@ def measures(output: Path | None, folder: Path) -> dict[str, str | int]:
         `min_model` and `max_model`, the first and last model number of the history;
         `mesa_version` from its header.
     """
-    log = read_log(log_files(output, folder))
+    log = read_log(logs)
     found: dict[str, str | int] = {**log.endings}
     here = photos(folder)
-    if last := last_photo(log, folder):
+    if last := last_photo(log, here):
         found["last_photo"] = last
     if here:
         found["photos"] = len(here)
@@ -100,23 +100,23 @@ def measures(output: Path | None, folder: Path) -> dict[str, str | int]:
     return found | (_history_facts(history) if history else {})
 
 
-def has_large_logs(output: Path | None, folder: Path) -> bool:
+def are_large(logs: Iterable[Path]) -> bool:
     """Return whether `measures` takes longer to read the logs than to look up what was cached."""
-    return sum(path.stat().st_size for path in log_files(output, folder)) > _LARGE
+    return sum(path.stat().st_size for path in logs) > _LARGE
 
 
-def measures_keys(output: Path | None, folder: Path) -> tuple[str, str]:
+def measures_keys(logs: Sequence[Path], folder: Path) -> tuple[str, str]:
     """Return where to cache the measures, and a key that changes when they may.
 
     Args:
-        output: The job's output, or None.
+        logs: The files with MESA's output.
         folder: The run's outputs.
 
     Returns:
         Two texts of hex digits. The first is a hash of the run's path; the second, of the path,
         size and modification time of each file that `measures` reads.
     """
-    read = [*log_files(output, folder), *(folder / _PHOTOS / name for name in photos(folder))]
+    read = [*logs, *(folder / _PHOTOS / name for name in photos(folder))]
     history = find_history(folder)
     state = [str(VERSION)]
     for path in [*read, *([history] if history else [])]:
@@ -150,7 +150,7 @@ def stop_allowed(run: Run, allowed: Iterable[str]) -> bool:
 
 
 def log_files(output: Path | None, folder: Path) -> list[Path]:
-    """Return the files with MESA's output: the job's, and those that scripts redirect to."""
+    """Return the files with MESA's output: the job's, if it was fetched, and its scripts'."""
     names = log_names(scripts(folder))
     found = [path for name in names for path in _named(folder, name)]
     redirected = [path for path in found if path.is_file()]
@@ -172,17 +172,16 @@ def _named(folder: Path, name: str) -> list[Path]:
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
-def last_photo(log: JobLog, folder: Path) -> str | None:
+def last_photo(log: JobLog, here: Sequence[str]) -> str | None:
     """Return the last photo of a run, as `./re` names it: a binary's three files have one name.
 
     Args:
         log: The facts in the job's output.
-        folder: The run's outputs; their folder `photos` is searched if the output names none.
+        here: The photo files among the run's outputs, for an output that names none.
 
     Returns:
         A name such as `x150`, or None.
     """
-    here = photos(folder)
     return log.photo or (photo_name(here[-1]) if here else None)
 
 

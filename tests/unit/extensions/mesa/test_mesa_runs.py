@@ -14,6 +14,7 @@ from pytest_remex.experiment import Experiment, Run
 from pytest_remex.extensions.mesa import stop_allowed
 from pytest_remex.extensions.mesa.runs import (
     last_photo,
+    log_files,
     measures,
     measures_keys,
     photos,
@@ -83,7 +84,7 @@ def test_another_program_s_output_has_no_columns(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()
     (tmp_path / "slurm.out").write_text("all done\nmy termination code: 3\n")
-    assert measures(tmp_path / "slurm.out", tmp_path) == {}
+    assert measures(log_files(tmp_path / "slurm.out", tmp_path), tmp_path) == {}
 
 
 def test_photos_are_listed_the_newest_last(tmp_path):
@@ -94,7 +95,7 @@ def test_photos_are_listed_the_newest_last(tmp_path):
         (folder / name).touch()
         os.utime(folder / name, (at, at))
     assert photos(tmp_path) == ["x950", "1000", "x050", "b_x100"]
-    assert measures(None, tmp_path) == {"last_photo": "x100", "photos": 4}
+    assert measures([], tmp_path) == {"last_photo": "x100", "photos": 4}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_photos_are_listed_the_newest_last(tmp_path):
 )
 def test_the_last_photo_is_the_one_that_the_output_names(tmp_path, log, photo):
     """Photos need not be fetched; a binary's three files have one name, which `re` takes."""
-    assert last_photo(scan_log([log]), tmp_path) == photo
+    assert last_photo(scan_log([log]), photos(tmp_path)) == photo
 
 
 @pytest.mark.parametrize("pack", [False, True])
@@ -124,11 +125,11 @@ def test_the_first_and_last_model_are_columns(tmp_path, pack):
     path = tmp_path / "LOGS" / "history.data"
     path.write_bytes(gzip.compress(text) if pack else text)
     found = {"min_model": 7, "max_model": 7999, "mesa_version": "r1.2"}
-    assert measures(None, tmp_path) == found
+    assert measures([], tmp_path) == found
     path.write_text(columns("model_number x", ["3 1"]))
-    assert measures(None, tmp_path) == {"min_model": 3, "max_model": 3, "mesa_version": "r1.2"}
+    assert measures([], tmp_path) == {"min_model": 3, "max_model": 3, "mesa_version": "r1.2"}
     path.write_text(columns("model_number x", []))
-    assert measures(None, tmp_path) == {"mesa_version": "r1.2"}
+    assert measures([], tmp_path) == {"mesa_version": "r1.2"}
 
 
 def test_a_long_log_is_read_as_a_stream(tmp_path):
@@ -139,7 +140,7 @@ def test_a_long_log_is_read_as_a_stream(tmp_path):
             file.write(f"step {number} " + "0" * 90 + "\n")
         file.write("1" * 20_000_000 + "\n" + LOG)
     tracemalloc.start()
-    found = measures(path, tmp_path)
+    found = measures(log_files(path, tmp_path), tmp_path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found == {"termination_code": "xa_central_lower_limit", "last_photo": "x150"}
@@ -154,7 +155,7 @@ def test_redirected_output_is_read(tmp_path):
     (tmp_path / "logs.txt").write_text(" save photos/x100 for model 100\n")
     (tmp_path / "old.txt").write_text(" save photos/x999 for model 999\n")
     (tmp_path / "out.txt").write_text(LOG)
-    assert measures(tmp_path / "slurm.out", tmp_path) == {
+    assert measures(log_files(tmp_path / "slurm.out", tmp_path), tmp_path) == {
         "termination_code": "xa_central_lower_limit",
         "last_photo": "x150",
     }
@@ -170,22 +171,22 @@ def test_output_whose_name_has_a_variable_is_read(tmp_path):
         path = tmp_path / f"log_{number}.txt"
         path.write_text(f"termination code: {code}\n")
         os.utime(path, (number, number))
-    assert measures(None, tmp_path) == {"termination_code": "max_age"}
+    assert measures(log_files(None, tmp_path), tmp_path) == {"termination_code": "max_age"}
 
 
 def test_the_key_changes_with_what_is_read(tmp_path):
     """Log, history and photos; not other outputs. The run's place stays the same."""
     output = tmp_path / "slurm.out"
     output.write_text("a")
-    keys = [measures_keys(output, tmp_path)]
+    keys = [measures_keys(log_files(output, tmp_path), tmp_path)]
     (tmp_path / "other").write_text("b")
-    assert measures_keys(output, tmp_path) == keys[0]
+    assert measures_keys(log_files(output, tmp_path), tmp_path) == keys[0]
     output.write_text("ab")
-    keys.append(measures_keys(output, tmp_path))
+    keys.append(measures_keys(log_files(output, tmp_path), tmp_path))
     for folder, name in (("LOGS", "history.data"), ("photos", "x100")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_text("c")
-        keys.append(measures_keys(output, tmp_path))
+        keys.append(measures_keys(log_files(output, tmp_path), tmp_path))
     assert len({key for _, key in keys}) == 4
     assert len({place for place, _ in keys}) == 1
 
@@ -219,4 +220,4 @@ def test_histories_of_other_names(tmp_path, name):
     text = b"1\nversion_number\n'r24'\n\n1 2\nmodel_number star_age\n1 1e9\n200 2e9\n"
     path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
     (tmp_path / "history_columns.list").write_text("star_age\n")
-    assert measures(None, tmp_path) == {"mesa_version": "r24", "min_model": 1, "max_model": 200}
+    assert measures([], tmp_path) == {"mesa_version": "r24", "min_model": 1, "max_model": 200}

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_remex.errors import RecordError
+from pytest_remex.known_files import write_file
 
 AGAIN = "run the same command again"
 """Every mode can be run again at any time: it finds out how far the last one got, and continues."""
@@ -82,12 +83,12 @@ def replace_file(path: Path, text: str, errors: str = "strict") -> None:
 
 def replace_text(path: Path, text: str, errors: str = "strict") -> None:
     """Write a file as UTF-8, atomically, as `replace_file` does; raises `OSError`."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = f"{path.parent}/.{path.name}.{os.getpid()}"
     try:
-        draft.write_bytes(text.encode("utf-8", errors))
-        draft.replace(path)
+        write_file(draft, text.encode("utf-8", errors))
+        os.replace(draft, path)  # noqa: PTH105 - for each run: Path takes several times as long
     except BaseException:
-        draft.unlink(missing_ok=True)
+        Path(draft).unlink(missing_ok=True)
         raise
 
 

@@ -180,11 +180,12 @@ def read_file(path: str) -> bytes:
 
 def create_file(path: bytes, content: bytes) -> None:
     """Write a new file. Raises `OSError`, also if there is one."""
-    created = os.open(path, _WRITE | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        _write(created, content)
-    finally:
-        os.close(created)
+    _write_whole(os.open(path, _WRITE | os.O_CREAT | os.O_EXCL, 0o666), content)
+
+
+def write_file(path: str, content: bytes) -> None:
+    """Write a file, a new one if there is none. Raises `OSError`."""
+    _write_whole(os.open(path, _WRITE | os.O_CREAT | os.O_TRUNC, 0o666), content)
 
 
 def overwrite_file(path: str, content: bytes) -> None:
@@ -197,6 +198,14 @@ def overwrite_file(path: str, content: bytes) -> None:
         _write(opened, content)
         if os.fstat(opened).st_size > len(content):
             os.ftruncate(opened, len(content))
+    finally:
+        os.close(opened)
+
+
+def _write_whole(opened: int, content: bytes) -> None:
+    """Write an open file, and close it."""
+    try:
+        _write(opened, content)
     finally:
         os.close(opened)
 

@@ -26,7 +26,7 @@ import functools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -356,8 +356,9 @@ def _judge(
     submitted: _Submitted, collected: CollectedRun, place: _Place, before: Mapping[str, Scalar]
 ) -> JudgedRun:
     run = collected.run
-    judge = RunJudge(run.node, run.parameters, collected, place.recorded.keep)
-    judge.result = replace(judge.result, before=before, check=check_digest(submitted.function))
+    check = check_digest(submitted.function)
+    begun = JudgedRun(run.node, run.parameters, collected, before=before, check=check)
+    judge = RunJudge(begun, place.recorded.keep)
     try:
         judge.check_job()
     except RunPendingError as pending:

@@ -84,22 +84,21 @@ class JudgedRun:
 class RunJudge:
     """Judge one run; `result` is what is known about it so far, also after a step has failed.
 
+    `begun` is what is known at the start.
     `keep` is called with it each time that something was recorded; `watch` is on while the sweep
     function and hooks read.
     """
 
     def __init__(
         self,
-        node: str,
-        parameters: Config,
-        collected: CollectedRun,
+        begun: JudgedRun,
         keep: Callable[[JudgedRun], None] = lambda _result: None,
         watch: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self.collected = collected
+        self.collected = begun.collected
         self._keep = keep
         self._watch = watch
-        self.result = JudgedRun(node, parameters, collected)
+        self.result = begun
 
     def check(
         self, experiment: Experiment, call: SweepCall, workspace: Workspace, hooks: GuardedHooks
@@ -174,8 +173,10 @@ class RunJudge:
         ran = self.collected.job.state is JobState.COMPLETED
         check = self.result.check if ran else ""
         judged = note._replace(cause=cause, verdict=verdict, config_files=files, check=check)
-        self._note(note, judged)
-        self.result = replace(self.result, verdict=verdict, reason=reason)
+        changed = self._changes(note, judged)
+        self.result = replace(
+            self.result, verdict=verdict, reason=reason, note=judged, note_changed=changed
+        )
         if self.result.measures:
             self._keep(self.result)
 
@@ -231,9 +232,11 @@ class RunJudge:
         return has_notes(self.collected.folder)
 
     def _note(self, kept: JudgedNote, note: JudgedNote) -> None:
-        differs = note != kept and self._has_notes
-        changed = self.result.note_changed or differs
-        self.result = replace(self.result, note=note, note_changed=changed)
+        self.result = replace(self.result, note=note, note_changed=self._changes(kept, note))
+
+    def _changes(self, kept: JudgedNote, note: JudgedNote) -> bool:
+        """Return whether a note that replaces another one has to be written."""
+        return self.result.note_changed or (note != kept and self._has_notes)
 
 
 def make_run(collected: CollectedRun, experiment: Experiment, hook: pluggy.HookRelay) -> Run:

@@ -133,7 +133,7 @@ def _reads_nothing(event: str, arguments: tuple[object, ...]) -> bool:
 
 
 class VerdictKeeper:
-    """Keeps verdicts, and finds those that still hold.
+    """Keeps verdicts, and decides which of them still hold.
 
     Args:
         settings: What else decides: texts, such as the ini file's.
@@ -153,17 +153,15 @@ class VerdictKeeper:
         self._modules = 0
         self._real_path = functools.cache(os.path.realpath)
 
-    def find(self, judged: JudgedRun, experiment: Experiment) -> KeptVerdict | None:
-        """Return the stored verdict on a run; None if it is no longer valid."""
-        kept = _read(judged.collected.folder)
-        if kept is None or kept.made_of != self._made_of(judged, experiment):
-            return None
-        if any(self._digest(path) != digest for path, digest in kept.code.items()):
-            return None
-        if not self._loaded_code().keys() <= kept.code.keys():
-            return None  # as by a conftest.py that was not there
-        same = all(_state(path) == state for path, state in kept.opened.items())
-        return kept if same else None
+    def confirms(self, kept: KeptVerdict, judged: JudgedRun, experiment: Experiment) -> bool:
+        """Return whether the stored verdict on a run still holds."""
+        return (
+            kept.made_of == self._made_of(judged, experiment)
+            and all(self._digest(path) == digest for path, digest in kept.code.items())
+            # not if there is now a conftest.py that was not there
+            and self._loaded_code().keys() <= kept.code.keys()
+            and all(_state(path) == state for path, state in kept.opened.items())
+        )
 
     def keep(self, judged: JudgedRun, experiment: Experiment, watch: Watch) -> None:
         """Store the verdict on a run whose check passed, unless its inputs are doubtful.
@@ -211,7 +209,7 @@ class VerdictKeeper:
             (run.commit.sha, run.commit.base, run.recipe, run.directory),
             repr(collected.job),
             fields_of(collected.outputs),
-            {name: _state(str(folder / name)) for name in collected.outputs.files},
+            {name: _state(f"{folder}/{name}") for name in collected.outputs.files},
         ]
         return _digest_of(facts)
 
@@ -248,7 +246,8 @@ def has_kept(runs: Path) -> bool:
     return next(runs.glob(f"*/{KEPT_NOTE}"), None) is not None
 
 
-def _read(folder: Path) -> KeptVerdict | None:
+def read_kept(folder: Path) -> KeptVerdict | None:
+    """Return the verdict that is stored in the folder of a run's outputs; it may not hold."""
     try:
         return from_json(KeptVerdict, read_note(folder / KEPT_NOTE))
     except ValueError:

@@ -15,7 +15,7 @@ import pytest
 
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunJudge, RunPendingError
-from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch, is_installed
+from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch, is_installed, read_kept
 from pytest_remex.collect.manifest import check_digest
 from pytest_remex.collect.runs import CollectedRun, was_cleaned
 from pytest_remex.common.jobs import JobState
@@ -98,12 +98,15 @@ class Judging:
             with watch.off():
                 self.rows.keep(result)
 
-        node, parameters = node_of(item), parameters_of(item)
-        judge = RunJudge(node, parameters, collected, keep, watch.on)
-        before = self._upstreams.of(collected.upstream)
-        check, variant = check_digest(item.function), variant_of(item)
-        judge.result = replace(judge.result, before=before, variant=variant, check=check)
-        self.judges[item.nodeid] = judge
+        begun = JudgedRun(
+            node_of(item),
+            parameters_of(item),
+            collected,
+            before=self._upstreams.of(collected.upstream),
+            variant=variant_of(item),
+            check=check_digest(item.function),
+        )
+        judge = self.judges[item.nodeid] = RunJudge(begun, keep, watch.on)
         outputs = str(collected.folder) if collected.outputs.files else None
         note_facts(item, **run_facts(collected.recorded, collected.job), outputs=outputs)
         return judge
@@ -191,12 +194,15 @@ class Judging:
     def _find(self, item: pytest.Function, collected: CollectedRun) -> KeptVerdict | None:
         """Return the verdict of an earlier collect, if it still holds."""
         if item.nodeid not in self._found:
-            experiment = experiment_of(item, collected.folder, collected.run.recipe)
             # a check may read what the run before left, which is not watched
             is_alone = collected.run.upstream is None
             is_asked = not self._settings.fresh and collected.outputs.complete and is_alone
-            run = JudgedRun(node_of(item), parameters_of(item), collected)
-            self._found[item.nodeid] = self._keeper.find(run, experiment) if is_asked else None
+            kept = read_kept(collected.folder) if is_asked else None
+            if kept is not None:
+                experiment = experiment_of(item, collected.folder, collected.run.recipe)
+                run = JudgedRun(node_of(item), parameters_of(item), collected)
+                kept = kept if self._keeper.confirms(kept, run, experiment) else None
+            self._found[item.nodeid] = kept
         return self._found[item.nodeid]
 
     def _keep(self, item: pytest.Function, judge: RunJudge, *, passed: bool) -> None:

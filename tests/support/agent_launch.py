@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from pytest_remex.agent import folder
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.parts import RunJob, Submission
 from pytest_remex.common.protocol import (
@@ -35,9 +36,14 @@ class Launch:
         runs.mkdir(parents=True)
 
     def agent(self, **manners: object) -> Agent:
-        """Start an agent that finds the shims before the real programs."""
+        """Start an agent that finds the shims before the real programs.
+
+        Its modules are compiled, which saves a tenth of a second; users' tests send the sources.
+        """
         path = f"{self.shims.folder}:{self.cluster.environment['PATH']}"
-        self._agents.append(Agent(manners=manners, **self.cluster.variables, PATH=path))
+        self._agents.append(
+            Agent(modules=folder(), manners=manners, **self.cluster.variables, PATH=path)
+        )
         return self._agents[-1]
 
     def close(self) -> None:

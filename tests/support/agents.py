@@ -156,12 +156,12 @@ class Repository:
 
 def until(condition: Callable[[], Found], seconds: float = 20) -> Found:
     """Wait until a condition holds, and return what it returned."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < seconds:
         found = condition()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(min(max(0.02, waited / 20), 0.2))
     pytest.fail(f"nothing within {seconds} s")
 
 

@@ -38,12 +38,16 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    """Poll until the condition holds; after so many seconds raise TimeoutError, naming `what`."""
-    deadline = time.monotonic() + seconds
+    """Poll until the condition holds; after so many seconds raise TimeoutError, naming `what`.
+
+    The longer it has waited the more rarely it polls: many conditions run a program of Slurm's.
+    """
+    started = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - started
+        if waited > seconds:
             raise TimeoutError(f"{what}: not within {seconds} s")
-        time.sleep(0.02)
+        time.sleep(min(max(0.02, waited / 20), 0.2))
 
 
 class Daemon:

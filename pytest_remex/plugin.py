@@ -147,14 +147,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_pycollect_makeitem(
-    collector: pytest.Module | pytest.Class, name: str, obj: object
+    collector: pytest.Module | pytest.Class, obj: object
 ) -> list[pytest.Item] | None:
     """Make every sweep use the fixture `experiment`, even without an argument of that name.
 
     A sweep that a file imports is collected only where it is defined.
     """
     if sweep_of(obj) is not None:
-        if is_imported(collector, name, obj):
+        if is_imported(collector, obj):
             return []
         function = getattr(obj, "__func__", obj)
         pytest.mark.sweep(pytest.mark.usefixtures(FIXTURE)(function))
@@ -301,7 +301,7 @@ def pytest_runtest_makereport(
         shorten_reason(report)
         note_left_out(item, report)
     if word := item.stash.get(WORD, None):
-        set_word(report, word)
+        set_word(report, word.text, counted=word.counted, **word.markup)
     return report
 
 

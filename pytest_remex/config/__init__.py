@@ -20,7 +20,7 @@ from pytest_remex.config.namelist_file import has_groups, patch_namelist, read_n
 from pytest_remex.config.settings import (
     Change,
     Settings,
-    add_all,
+    add,
     find_changes,
     plain_data,
     refuse_other_changes,
@@ -120,22 +120,6 @@ def patch_text(path: str | os.PathLike[str], values: Mapping[str, object]) -> No
         pieces += template.text[position:start], value
         position = start + len(placeholder)
     store(template, "".join(pieces) + template.text[position:])
-
-
-def add(settings: Mapping[str, object]) -> dict[str, object]:
-    """Mark settings for `patch_config` as new, so that they are added if the file lacks them.
-
-    Args:
-        settings: Values by name.
-
-    Returns:
-        Settings, to merge with others.
-
-    Example:
-        >>> patch_config("config.toml", {**experiment.config, **add({"output.every": 10})})
-
-    """
-    return add_all(settings)
 
 
 def remove(*names: str) -> dict[str, Removal]:

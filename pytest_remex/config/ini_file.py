@@ -34,7 +34,6 @@ _OPPOSITE = {word: pair for pair in _BOOLS for word in pair}
 class Line:
     """A `name = value` of a text: its positions, and its value as written."""
 
-    section: str
     name: str
     start: int
     value_start: int
@@ -156,7 +155,7 @@ def _sections(text: str) -> Iterator[Section]:
             yield Section(name, end, tuple(settings))
             name, settings, end = (header[1] or header[2]).strip(), [], position
         elif setting := _SETTING.match(content):
-            settings.append(_line(name, setting, start, position))
+            settings.append(_line(setting, start, position))
             end = position
         elif _COMMENT.fullmatch(content):
             continue
@@ -175,11 +174,11 @@ def _lines(text: str) -> list[str]:
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
-def _line(section: str, setting: re.Match[str], start: int, end: int) -> Line:
+def _line(setting: re.Match[str], start: int, end: int) -> Line:
     rest = setting.string[setting.end() :]
     size = _value_end(rest)
     first = start + setting.end()
-    return Line(section, setting["name"], start, first, first + size, end, rest[:size])
+    return Line(setting["name"], start, first, first + size, end, rest[:size])
 
 
 def _continued(line: Line, text: str, start: int, end: int) -> Line:

@@ -66,8 +66,19 @@ class Addition:
     value: object
 
 
-def add_all(settings: Mapping[str, object]) -> dict[str, object]:
-    """Mark each value as possibly missing in the file."""
+def add(settings: Mapping[str, object]) -> dict[str, object]:
+    """Mark settings for `patch_config` as new, so that they are added if the file lacks them.
+
+    Args:
+        settings: Values by name.
+
+    Returns:
+        Settings, to merge with others.
+
+    Example:
+        >>> patch_config("config.toml", {**experiment.config, **add({"output.every": 10})})
+
+    """
     return {name: Addition(value) for name, value in settings.items()}
 
 
@@ -78,7 +89,6 @@ class Change:
     name: str
     place: Place
     value: object
-    is_new: bool = False
 
     @property
     def removes(self) -> bool:
@@ -279,7 +289,7 @@ def _flat(
         value = given.value if isinstance(given, Addition) else given
         is_new = isinstance(given, Addition)
         if isinstance(value, Mapping) and _is_section(data, name):
-            inner = add_all(value) if is_new else value
+            inner = add(value) if is_new else value
             yield from _flat(data, inner, f"{name}.")
         else:
             yield name, value, is_new
@@ -298,7 +308,7 @@ def _change(data: Mapping[str, object], name: str, value: object, *, may_be_new:
     if not places:
         if not may_be_new or isinstance(value, Removal):
             raise ConfigError(_unknown(data, name, value))
-        return Change(name, _new_place(data, name), to_plain(value, name), is_new=True)
+        return Change(name, _new_place(data, name), to_plain(value, name))
     old = value_at(data, places[0])
     if isinstance(value, Removal):
         return Change(name, places[0], value)

@@ -15,13 +15,7 @@ from pytest_remex.display import counted
 from pytest_remex.errors import RemexError
 from pytest_remex.model import REPLICATE
 from pytest_remex.pytest_plugin.anchor import node_of
-from pytest_remex.pytest_plugin.item_outcomes import (
-    Word,
-    fail_report,
-    reason_of,
-    set_word,
-    skip_report,
-)
+from pytest_remex.pytest_plugin.item_outcomes import fail_report, reason_of, set_word, skip_report
 from pytest_remex.pytest_plugin.items import parameters_of, point_of, sweep_for, variant_of
 from pytest_remex.pytest_plugin.mode import ModeContext
 from pytest_remex.pytest_plugin.terminal import PATHS
@@ -160,10 +154,10 @@ class AgainstReference:
         if judged is not None and judged.collected.job.state.ended:
             self._there.setdefault(key, []).append(judged)
         if report.passed:
-            set_word(report, Word("PASSED", {}, self._reference.title))
+            set_word(report, "PASSED", counted=self._reference.title)
         elif report.failed:
             skip_report(item, report, f"failed {self._reference.title}: {reason_of(report)}")
-            set_word(report, Word("FAILED", {}))
+            set_word(report, "FAILED")
 
     def _judge(
         self, item: pytest.Function, report: pytest.TestReport, judged: JudgedRun | None
@@ -189,7 +183,7 @@ class AgainstReference:
                 crash.message = found.failure  # without the type of the exception
             if judged is None:  # a replicate that only the other side has: skipped in its setup
                 report.when = "call"
-                set_word(report, Word("FAILED", {}))
+                set_word(report, "FAILED")
 
 
 def _point_key(item: pytest.Function) -> str:

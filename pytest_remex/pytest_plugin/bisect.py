@@ -20,7 +20,7 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.collect import CollectMode
-from pytest_remex.pytest_plugin.item_outcomes import WORD, Word, reason_of, set_word
+from pytest_remex.pytest_plugin.item_outcomes import WORD, reason_of, set_word
 from pytest_remex.pytest_plugin.items import in_variant, point_of, sweep_for
 from pytest_remex.pytest_plugin.mode import NOT_ENDED, Mode, ModeContext
 from pytest_remex.pytest_plugin.stages import ADDED
@@ -117,9 +117,8 @@ class BisectMode(Mode):
         if self._is_sending:
             self._search(place).skip(place[1], reason_of(report))
         report.outcome, report.longrepr = "passed", None
-        set_word(
-            report, Word("DOES NOT APPLY" if self._is_sending else "FAILED", {}, "failed there")
-        )
+        word = "DOES NOT APPLY" if self._is_sending else "FAILED"
+        set_word(report, word, counted="failed there")
         return report
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -73,63 +73,68 @@ INI_KEYS = (
 )
 
 
-def modifier_groups() -> dict[str, list[Modifier]]:
-    """Return the modifiers, by the title of their group in the help."""
-    return {
-        "plan and submit": _sending_modifiers(),
-        "status, collect and cancel": _query_modifiers(),
-        "variants of the grid": [*_variant_modifiers(), *_bisect_modifiers()],
-    }
+def _whole(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0; {PATHS}")
+    return int(text)
 
 
-def _sending_modifiers() -> list[Modifier]:
-    sending = frozenset({ModeName.PLAN, ModeName.SUBMIT})
-    array = {"nargs": "?", "type": _whole, "const": 0, "metavar": "N"}
-    return [
-        *_retry_modifiers(sending),
-        Modifier("again", sending, "add a replicate to each chosen experiment (default: no)"),
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0; {PATHS}")
+    return seconds
+
+
+SENDING = frozenset({ModeName.PLAN, ModeName.SUBMIT})
+GROUPED = SENDING | {ModeName.BISECT}
+"""The modes that may put several runs into one submission."""
+COLLECTING = frozenset({ModeName.COLLECT})
+
+MODIFIERS: Mapping[str, Sequence[Modifier]] = {
+    "plan and submit": (
+        Modifier("retry", SENDING, "also experiments whose job failed (default: no)"),
+        Modifier(
+            "retry=check",
+            SENDING,
+            "the same, and those that failed their check in the last collect (default: no)",
+        ),
+        Modifier(
+            "retry=forgotten", SENDING, "the same, and jobs Slurm has no trace of (default: no)"
+        ),
+        Modifier(
+            "retry=all",
+            SENDING,
+            "all again, whatever the state of their runs; the new runs count (default: no)",
+        ),
+        Modifier("again", SENDING, "add a replicate to each chosen experiment (default: no)"),
         Modifier(
             "new-base",
-            sending,
+            SENDING,
             "also experiments with a run on another base, if inputs changed since (default: no)",
         ),
         Modifier(
             "array",
-            sending | {ModeName.BISECT},
+            GROUPED,
             "submit job arrays, at most N tasks at a time (default: one job per run; N: no limit)",
-            array,
+            {"nargs": "?", "type": _whole, "const": 0, "metavar": "N"},
         ),
         Modifier(
             "pack",
-            sending | {ModeName.BISECT},
+            GROUPED,
             "many runs in one job, K at a time (default: one job per run)",
             {"type": _whole, "metavar": "K"},
         ),
         Modifier(
             "sbatch",
-            sending | {ModeName.BISECT},
+            GROUPED,
             "options for sbatch that override the script's header: '--time=4:00:00 --mem=8G'"
             " (default: remex_sbatch, then $REMEX_SBATCH)",
             {"metavar": "OPTIONS"},
         ),
-        *_plan_or_submit_modifiers(),
-    ]
-
-
-def _retry_modifiers(sending: frozenset[ModeName]) -> list[Modifier]:
-    texts = {
-        "retry": "also experiments whose job failed (default: no)",
-        "retry=check": "the same, and those that failed their check in the last collect "
-        "(default: no)",
-        "retry=forgotten": "the same, and jobs Slurm has no trace of (default: no)",
-        "retry=all": "all again, whatever the state of their runs; the new runs count "
-        "(default: no)",
-    }
-    return [Modifier(name, sending, text) for name, text in texts.items()]
-
-
-def _plan_or_submit_modifiers() -> list[Modifier]:
-    return [
         Modifier(
             "checkout",
             frozenset({ModeName.PLAN}),
@@ -148,46 +153,57 @@ def _plan_or_submit_modifiers() -> list[Modifier]:
             "submit, collect: go above remex_confirm, remex_confirm_bytes; clean: remove "
             "(default: no)",
         ),
-    ]
-
-
-def _query_modifiers() -> list[Modifier]:
-    querying = frozenset({ModeName.STATUS, ModeName.COLLECT})
-    wait = {"nargs": "?", "type": _seconds, "const": 0.0, "metavar": "S"}
-    return [
+    ),
+    "status, collect and cancel": (
         Modifier(
             "wait",
-            querying | {ModeName.BISECT},
+            frozenset({ModeName.STATUS, ModeName.COLLECT, ModeName.BISECT}),
             "status, collect: wait until all have ended, or S seconds "
             "(default: do not wait; S: no limit)",
-            wait,
+            {"nargs": "?", "type": _seconds, "const": 0.0, "metavar": "S"},
         ),
         Modifier(
             "offline",
-            frozenset({ModeName.COLLECT}),
+            COLLECTING,
             "collect: make no connection, judge the outputs on this machine (default: no)",
         ),
         Modifier(
             "fresh",
-            frozenset({ModeName.COLLECT}),
+            COLLECTING,
             "collect: judge all, even if nothing changed since a check passed (default: no)",
         ),
         Modifier(
             "partial",
-            frozenset({ModeName.COLLECT}),
+            COLLECTING,
             "collect: also fetch outputs of running jobs (default: no)",
         ),
         Modifier(
             "portable",
-            frozenset({ModeName.COLLECT}),
+            COLLECTING,
             "collect: also make a zip of the report and its linked outputs (default: no)",
         ),
-        *_chosen_modifiers(),
-    ]
-
-
-def _variant_modifiers() -> list[Modifier]:
-    return [
+        Modifier(
+            "launch",
+            frozenset(
+                {ModeName.STATUS, ModeName.COLLECT, ModeName.LOG, ModeName.CANCEL, ModeName.CLEAN}
+            ),
+            "use an older launch (default: each experiment's newest run)",
+            {"metavar": "ID"},
+        ),
+        Modifier(
+            "only",
+            frozenset({ModeName.CLEAN}),
+            "clean: only run directories, or only outputs on this machine (default: both)",
+            {"choices": ("runs", "outputs")},
+        ),
+        Modifier(
+            "json",
+            frozenset({*ModeName} - {ModeName.DRY, ModeName.BISECT}),
+            "also write each experiment's facts to FILE, as JSON; not in bisect (default: no)",
+            {"type": Path, "metavar": "FILE"},
+        ),
+    ),
+    "variants of the grid": (
         Modifier(
             "base",
             frozenset({*ModeName} - {ModeName.DOCTOR, ModeName.BISECT}),
@@ -209,56 +225,12 @@ def _variant_modifiers() -> list[Modifier]:
             "experiment by its measures there, within the sweep's tolerance (default: no)",
             {"metavar": "REF"},
         ),
-    ]
-
-
-def _bisect_modifiers() -> list[Modifier]:
-    return [
         Modifier(
             "round",
             frozenset({ModeName.BISECT}),
             "bisect: try at most N commits at a time (default: 32)",
             {"type": _whole, "metavar": "N"},
         ),
-    ]
-
-
-def _chosen_modifiers() -> list[Modifier]:
-    return [
-        Modifier(
-            "launch",
-            frozenset(
-                {ModeName.STATUS, ModeName.COLLECT, ModeName.LOG, ModeName.CANCEL, ModeName.CLEAN}
-            ),
-            "use an older launch (default: each experiment's newest run)",
-            {"metavar": "ID"},
-        ),
-        Modifier(
-            "only",
-            frozenset({ModeName.CLEAN}),
-            "clean: only run directories, or only outputs on this machine (default: both)",
-            {"choices": ("runs", "outputs")},
-        ),
-        Modifier(
-            "json",
-            frozenset({*ModeName} - {ModeName.DRY, ModeName.BISECT}),
-            "also write each experiment's facts to FILE, as JSON; not in bisect (default: no)",
-            {"type": Path, "metavar": "FILE"},
-        ),
-    ]
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0; {PATHS}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0; {PATHS}")
-    return seconds
+    ),
+}
+"""The options of modes, by the title of their group in the help."""

@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn
 import pytest
 
 from pytest_remex.display import clean
-from pytest_remex.errors import RemexError
+from pytest_remex.errors import RemexError, first_line
 
 Markup = Mapping[str, bool]
 """Colours and other markup for pytest's terminal writer."""
@@ -23,7 +23,7 @@ class Word(NamedTuple):
 
     text: str
     markup: Markup
-    counted: str = ""
+    counted: str
 
 
 WORD = pytest.StashKey[Word]()
@@ -41,11 +41,10 @@ def _markup(markup: tuple[tuple[str, bool], ...]) -> Markup:
     return dict(markup)
 
 
-def set_word(report: pytest.TestReport, word: Word) -> None:
-    """Set the word that is shown for a report."""
+def set_word(report: pytest.TestReport, word: str, *, counted: str = "", **markup: bool) -> None:
+    """Set the word that is shown for a report, and the word that it is counted as."""
     # a plain tuple, which pytest-xdist can send to another process
-    markup = _markup(tuple(word.markup.items()))
-    vars(report)["remex_word"] = (clean(word.text), markup, word.counted)
+    vars(report)["remex_word"] = (clean(word), _markup(tuple(markup.items())), counted)
 
 
 def word_of(report: pytest.CollectReport | pytest.TestReport) -> Word | None:
@@ -71,8 +70,13 @@ def failing_plainly(session: pytest.Session | None = None) -> Iterator[None]:
         yield
     except RemexError as error:
         if session is not None:
-            session.shouldstop = f"remex: {str(error).splitlines()[0]}"
+            stop(session, error)
         fail(str(error))
+
+
+def stop(session: pytest.Session, error: Exception) -> None:
+    """Let the session stop after the current item, because of an error about all items."""
+    session.shouldstop = f"remex: {first_line(error)}"
 
 
 def skip(why: str) -> NoReturn:

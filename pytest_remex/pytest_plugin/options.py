@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from pytest_remex.errors import SweepError
-from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.model import CONTROL, Remote, Repo
 from pytest_remex.pytest_plugin.anchor import anchor_of
-from pytest_remex.pytest_plugin.command_line import INI_KEYS, MODES, ModeName, modifier_groups
+from pytest_remex.pytest_plugin.command_line import INI_KEYS, MODES, MODIFIERS, ModeName
 from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.sbatch.options import OptionText, SbatchOptions
 from pytest_remex.variant import Variant
@@ -48,7 +47,6 @@ class Settings:
     most: int | None
     poll: float
     launch: str | None
-    json: Path | None
     yes: bool
     only: str | None
     checkout: Path | None
@@ -68,10 +66,6 @@ class Settings:
     def sbatch_options(self) -> SbatchOptions:
         """Return the options for sbatch. Raises `SweepError` if one is invalid."""
         return SbatchOptions.of(self.sbatch_defaults, self.sbatch)
-
-    def prepare_output(self) -> None:
-        """Make the output folder. Raises `RecordError` if that fails."""
-        prepare_output_folder(self.output)
 
     @property
     def launches(self) -> Path:
@@ -108,7 +102,7 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the files that this repository lacks for a first sweep; overwrite nothing",
     )
-    for title, group in modifier_groups().items():
+    for title, group in MODIFIERS.items():
         options = parser.getgroup(f"remex-{title}", f"remex, options of {title}")
         for each in group:
             options.addoption(
@@ -146,7 +140,6 @@ def settings(config: pytest.Config) -> Settings:
         most=None if option.remex_yes else _bytes(config, "remex_confirm_bytes") or None,
         poll=float(_count(config, "remex_poll")),
         launch=option.remex_launch,
-        json=option.remex_json,
         yes=option.remex_yes,
         only=option.remex_only,
         sbatch_defaults=(
@@ -241,7 +234,7 @@ def _refuse_conflicts(config: pytest.Config) -> None:
         named = " and ".join(f"--remex-{each}" for each in modes)
         raise pytest.UsageError(f"{named} cannot be combined: choose one")
     chosen = mode(config)
-    for each in (modifier for group in modifier_groups().values() for modifier in group):
+    for each in (modifier for group in MODIFIERS.values() for modifier in group):
         value = getattr(config.option, each.dest)
         if value is not None and value is not False and chosen not in each.modes:
             wanted = " or ".join(sorted(f"--remex-{mode}" for mode in each.modes - {ModeName.DRY}))

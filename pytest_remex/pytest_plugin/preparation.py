@@ -53,10 +53,6 @@ from pytest_remex.sweep import SweepCall, sweep_of
 from pytest_remex.tables.readers import BuiltInReaders
 from pytest_remex.variant import Variant
 
-CONNECTS_FIRST = frozenset({ModeName.SUBMIT})
-"""The modes that ask a cluster before the first patch: a plan asks after it."""
-STARTS_AGENT_FIRST = frozenset({ModeName.PLAN, ModeName.SUBMIT})
-"""The modes that ask an agent on this machine."""
 SCRIPTS = pytest.StashKey[frozenset[str]]()
 """The scripts of the sweeps in a file."""
 
@@ -109,7 +105,9 @@ class Preparer:
         self, item: pytest.Function, repo: Repo, remote: Remote
     ) -> AbstractContextManager[Path]:
         """Let an experiment use the scratch checkout of its base commit."""
-        if self._context.settings.mode in (CONNECTS_FIRST if remote.host else STARTS_AGENT_FIRST):
+        mode = self._context.settings.mode
+        # a plan asks a cluster only after the first patch
+        if mode is ModeName.SUBMIT or (mode is ModeName.PLAN and remote.host is None):
             self._context.connections.begin(remote)  # while git makes the checkout
         return checkout(partial(workspace_of, self._workspaces, item, repo))
 

@@ -21,7 +21,7 @@ from pytest_remex.pytest_plugin.items import (
     sweep_for,
     variant_of,
 )
-from pytest_remex.sweep import sweep_of, upstream_at
+from pytest_remex.sweep import upstream_at
 from pytest_remex.variant import Variant
 
 Key: TypeAlias = tuple[str, str, str]
@@ -36,15 +36,15 @@ LEFT_OUT = pytest.StashKey[dict[tuple[Variant, Key], str]]()
 """Why experiments of a session were skipped, or were not run because of their mark xfail."""
 
 
-def is_imported(collector: object, name: str, function: object) -> bool:
+def is_imported(collector: pytest.Collector, function: object) -> bool:
     """Return whether a module imported a sweep that is defined in another."""
-    module = getattr(collector, "module", None) if isinstance(collector, pytest.Module) else None
+    module = collector.module if isinstance(collector, pytest.Module) else None
     home = sys.modules.get(getattr(function, "__module__", ""))
     if module is None or home is None or home is module:
         return False
     is_there = any(each is function for each in vars(home).values())
     same_file = getattr(home, "__file__", None) == getattr(module, "__file__", "")
-    return is_there and not same_file and sweep_of(function) is not None and bool(name)
+    return is_there and not same_file
 
 
 def key_of(plan: Sweep, point: Config) -> Key:

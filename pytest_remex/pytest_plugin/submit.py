@@ -22,6 +22,7 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.display import Progress, counted
 from pytest_remex.errors import RemexError
 from pytest_remex.hookspecs import ContinueProbe
+from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.candidate import Candidate, Outcome, State, unjudged_text
 from pytest_remex.launch.continuation import (
     FailedProbe,
@@ -32,7 +33,6 @@ from pytest_remex.launch.submitter import Submitter
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, properties_of
 from pytest_remex.pytest_plugin.item_outcomes import (
-    Word,
     fail,
     fail_report,
     failing_plainly,
@@ -41,6 +41,7 @@ from pytest_remex.pytest_plugin.item_outcomes import (
     set_word,
     skip,
     skip_report,
+    stop,
 )
 from pytest_remex.pytest_plugin.items import (
     experiments,
@@ -94,7 +95,7 @@ class SubmitMode(Mode):
         self._checks = ConfigChecks(context)
         self._replicates = AskedReplicates(context.session, items, again=settings.launching.again)
         self.hooks = GuardedHooks(context.config.hook, self.terminal.note)
-        settings.prepare_output()
+        prepare_output_folder(settings.output)
         self._runs_inside = False
         self._submitter = Submitter(
             workspaces, context.connections, context.folders, settings.launching, self
@@ -181,7 +182,7 @@ class SubmitMode(Mode):
         try:
             faults = self._submitter.known.read(repo, remote)
         except RemexError as error:
-            self.session.shouldstop = f"remex: {error}".splitlines()[0]
+            stop(self.session, error)
             fail(f"not submitted: {error}")
         for fault in faults:
             self.terminal.note(fault)
@@ -259,7 +260,7 @@ class SubmitMode(Mode):
         What did not fail is reported later, while the next batch is being sent.
         """
         if self._submitter.fault is not None:
-            self.session.shouldstop = f"remex: {self._submitter.fault}".splitlines()[0]
+            stop(self.session, self._submitter.fault)
         if any(held.failed for held in takewhile(lambda held: held.ready, self._held)):
             self._report()
         return not self._stops
@@ -338,12 +339,12 @@ def _add_outcome(
     call = next(report for report in reports if report.when == "call")
     match outcome.state:
         case State.SUBMITTED:
-            set_word(call, Word(_word(outcome), {}))
+            set_word(call, _word(outcome))
             # junitxml takes properties from the teardown's report.
             for report in reports:
                 report.user_properties += properties_of(facts)
         case state if state in NOT_SENT and not call.skipped:
-            set_word(call, Word(_word(outcome), {}))
+            set_word(call, _word(outcome))
             skip_report(item, call, _why_not_sent(outcome))
         case state if state in FAILED:
             words = {

@@ -88,7 +88,17 @@ def launch_id(name: str, when: datetime) -> str:
 
 def launch_time(launch: str) -> datetime:
     """Return the time in a launch's id."""
-    return datetime.strptime(launch[-19:], STAMP)  # noqa: DTZ007 - local time, as it was named
+    return datetime.strptime(launch_stamp(launch), STAMP)  # noqa: DTZ007 - local time, as named
+
+
+def launch_stamp(launch: str) -> str:
+    """Return the time in a launch's id as text: of several launches the newest has the last."""
+    return launch[-19:]
+
+
+def launch_label(launch: str) -> str:
+    """Return the label of the sweep in a launch's id."""
+    return launch[:-20]
 
 
 def submit_time(directory: str) -> datetime | None:
@@ -115,14 +125,18 @@ def run_directory(branch: str, launch: str, sha: str) -> str:
 
     Raises `SweepError` if the name is too long for file systems.
     """
-    name, stamp = launch[:-20], launch[-19:]
-    directory = f"{slug(branch)}_{name}_time_{stamp}_sha_{sha[:12]}"
+    directory = f"{slug(branch)}{directory_end(launch, sha)}"
     if len(directory) > LONGEST_NAME:
         raise SweepError(
             f"the run directory's name {directory!r} has {len(directory)} bytes, over "
             f"{LONGEST_NAME}: choose a shorter name=... for the sweep, or a shorter branch name"
         )
     return directory
+
+
+def directory_end(launch: str, sha: str) -> str:
+    """Return the end of a run directory's name, after its branch."""
+    return f"_{launch_label(launch)}_time_{launch_stamp(launch)}_sha_{sha[:12]}"
 
 
 def point_id(sweep: Sweep, point: Config) -> str:

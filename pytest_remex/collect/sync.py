@@ -26,17 +26,15 @@ from pytest_remex.common.records import (
     RunsWithoutRecord,
 )
 from pytest_remex.errors import RecordError, RemoteError, SweepError
-from pytest_remex.model import SCRIPT, Commit, Remote
+from pytest_remex.model import Commit, Remote
 from pytest_remex.names import function_of
 from pytest_remex.records.copies import Copies, check_names, packed
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import Event, RunRecord, Stage, introduction
 from pytest_remex.records.store import Journal, LaunchRecord, record_path
-from pytest_remex.sbatch.script import Header, parse_header
+from pytest_remex.sbatch.script import header_of_any
 from pytest_remex.transport import Connect, Connection
-
-_NO_HEADER = "#!/bin/sh\n"
 
 
 def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
@@ -214,21 +212,19 @@ def _is_usable(found: FoundRun, remote: Remote, launches: Path) -> bool:
 def _is_of_its_launch(found: FoundRun) -> bool:
     """Return whether a run directory is where its launch placed it: its job may have moved it."""
     launch, sha = found.facts.launch, found.facts.sha
-    end = f"_{launch[:-20]}_time_{launch[-19:]}_sha_{sha[:12]}"
-    return bool(launch and sha) and found.directory.endswith(end)
+    return bool(launch and sha) and found.directory.endswith(names.directory_end(launch, sha))
 
 
 def _record(found: Sequence[FoundRun], remote: Remote, launches: Path) -> LaunchRecord:
     """Return the record of a launch, as its run directories tell it."""
     first = found[0]
-    facts, label = first.facts, first.facts.launch[:-20]
+    facts, label = first.facts, names.launch_label(first.facts.launch)
     function = function_of(facts.node).rpartition("::")[2]
-    end = f"_{label}_time_{facts.launch[-19:]}_sha_{facts.sha[:12]}"
     launch = Launch(
         id=facts.launch,
         token=facts.token,
         name=function if names.label(function) == label else label,
-        branch=first.directory.removesuffix(end),
+        branch=first.directory.removesuffix(names.directory_end(facts.launch, facts.sha)),
         base=facts.parent,
         base_config={k: v for k, v in facts.config.items() if k not in facts.point},
         fetch=(),
@@ -249,17 +245,9 @@ def _run(found: FoundRun) -> RunRecord:
         parameters={},
         commit=Commit(facts.sha, facts.tree, facts.parent),
         directory=found.directory,
-        header=_header(found.script),
+        header=header_of_any(found.script),
         stage=Stage.RELEASED,
         job=found.job,
         job_number=found.job_number,
         added=facts.added,
     )
-
-
-def _header(script: str) -> Header:
-    """Return what a script asks for; its job may have left another in its place."""
-    try:
-        return parse_header(script or _NO_HEADER, SCRIPT)
-    except SweepError:
-        return parse_header(_NO_HEADER, SCRIPT)

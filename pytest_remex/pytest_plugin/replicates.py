@@ -15,6 +15,7 @@ import pytest
 
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Config, Sweep
+from pytest_remex.names import launch_stamp
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.item_outcomes import say, skip
@@ -74,7 +75,7 @@ def _recorded_here(config: pytest.Config) -> Sequence[RecordedRun]:
                     records.append(record)
         git = Git(anchor.folder) if records else None
         ours = [each for each in records if git and git.has(each.launch.base)]
-        ours.sort(key=lambda each: each.launch.id[-19:], reverse=True)
+        ours.sort(key=lambda each: launch_stamp(each.launch.id), reverse=True)
         config.stash[RECORDED] = [
             RecordedRun(each, run) for each in ours for run in each.runs.values()
         ]

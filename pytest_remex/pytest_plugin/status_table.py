@@ -16,7 +16,7 @@ from pytest_remex.collect.watch import estimate
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import clean, counted
 from pytest_remex.model import REPLICATE, Value
-from pytest_remex.names import launch_time
+from pytest_remex.names import launch_stamp, launch_time
 from pytest_remex.pytest_plugin.shortening import (
     cut_between_words,
     cut_middle,
@@ -152,7 +152,7 @@ def lines_around(rows: Sequence[StatusRow], width: int) -> int:
 def _head(rows: Sequence[StatusRow]) -> list[str]:
     """Return the head lines: where the runs are, their launches and their bases."""
     launches = {row.recorded.launch.id: row.recorded.launch for row in rows}
-    ordered = sorted(launches.values(), key=lambda launch: launch.id[-19:])
+    ordered = sorted(launches.values(), key=lambda launch: launch_stamp(launch.id))
     if not ordered:
         return []
     places = " and ".join(dict.fromkeys(launch.remote.place for launch in ordered))

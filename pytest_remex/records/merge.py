@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pytest_remex.names import launch_stamp
 from pytest_remex.records.fields import Collection
 from pytest_remex.records.schema import Renamed, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, is_addition
@@ -38,7 +39,7 @@ def merged(records: Iterable[LaunchRecord]) -> list[LaunchRecord]:
     for record in records:
         groups.setdefault((record.launch.id, record.launch.token), []).append(record)
     found = [_merge(sorted(group, key=_precedence)) for group in groups.values()]
-    return sorted(found, key=lambda record: (record.launch.id[-19:], record.launch.id))
+    return sorted(found, key=lambda record: (launch_stamp(record.launch.id), record.launch.id))
 
 
 def _precedence(record: LaunchRecord) -> tuple[bool, bool, str]:

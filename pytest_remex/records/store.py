@@ -18,6 +18,7 @@ from typing import Any
 
 from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.io import AGAIN, reading, unwritable, writing
+from pytest_remex.names import launch_stamp
 from pytest_remex.records.fields import Collected, Json, check, encoded, parsed
 from pytest_remex.records.launch import (
     FORMAT,
@@ -98,7 +99,8 @@ def record_files(folder: Path) -> list[Path]:
     with reading(folder), suppress(FileNotFoundError, NotADirectoryError):
         paths = [path for path in folder.iterdir() if path.suffix == SUFFIX]
     files = [(path.stem.partition(ADDED)[0], path) for path in paths]
-    return [path for _, path in sorted(files, key=lambda each: (each[0][-19:], each[1].stem))]
+    files.sort(key=lambda each: (launch_stamp(each[0]), each[1].stem))
+    return [path for _, path in files]
 
 
 def read_records(folder: Path) -> list[LaunchRecord]:

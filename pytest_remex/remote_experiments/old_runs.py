@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_remex import names
 from pytest_remex.common.paths import REMEX
-from pytest_remex.errors import RecordError, RemexError, SweepError
+from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.model import SCRIPT, Scalar, Sweep
 from pytest_remex.remote_experiments.plain_pickle import load_plain
-from pytest_remex.sbatch.script import Header, parse_header
+from pytest_remex.sbatch.script import Header, header_of_any
 from pytest_remex.sweep import expand, sweep, sweep_of
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ _RUN = re.compile(
 )
 _PICKLE = re.compile(r".*_(\d{4}(?:_\d\d){5})\.pkl", re.DOTALL)
 _LOG = re.compile(r"slurm-(\d+)\.out")
-_NO_HEADER = "#!/bin/sh\n"
 
 
 @dataclass(slots=True)
@@ -47,15 +46,12 @@ class OldRun:
     when: datetime
     sha: str
     files: dict[str, Path] = field(default_factory=dict)
-    script: str = _NO_HEADER
+    script: str = ""
 
     @property
     def header(self) -> Header:
         """The header of its script, if that exists."""
-        try:
-            return parse_header(self.script, SCRIPT)
-        except SweepError:
-            return parse_header(_NO_HEADER, SCRIPT)
+        return header_of_any(self.script)
 
     @property
     def job(self) -> str:

@@ -90,6 +90,17 @@ def parse_header(text: bytes | str, script: str = SCRIPT) -> Header:
         raise SweepError(f"{script}: {error}") from None
 
 
+def header_of_any(text: str) -> Header:
+    """Return what the script in a run directory asks for: nothing if it is not there, or no script.
+
+    A job may have left another in its place.
+    """
+    try:
+        return parse_header(text)
+    except SweepError:
+        return parse_header("#!/bin/sh\n")
+
+
 def overridden(header: Header, words: Sequence[str]) -> Header:
     """Return a header with options of sbatch's command line, which override its own.
 

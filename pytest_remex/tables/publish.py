@@ -58,7 +58,7 @@ class Published:
     def bases(self) -> Counter[str]:
         """How many rows of the results have each base commit."""
         table = self.table or read_old(self.folder)
-        return Counter(str(row.get("base") or "") for row in table.rows) if table else Counter()
+        return table.counts("base") if table else Counter()
 
     @property
     def mixed(self) -> dict[str, Counter[str]]:

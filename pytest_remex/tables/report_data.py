@@ -11,7 +11,7 @@ from pytest_remex.collect.failure import causes_of
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.collect.manifest import JudgedNote, read_judged
 from pytest_remex.collect.recorder import read_curves
-from pytest_remex.names import function_of, launch_time
+from pytest_remex.names import function_of, launch_stamp, launch_time
 from pytest_remex.report import Curve, Page, ReportLaunch, ReportRow
 from pytest_remex.report.page import fault_of
 from pytest_remex.tables.rows import LAUNCHES, read_old
@@ -78,25 +78,14 @@ def make_page(
     )
 
 
-def bases(table: Table) -> Counter[str]:
-    """Return how many rows of a table have each base commit, the most frequent first."""
-    counts = Counter(str(row["base"] or "") for row in table.rows)
-    return Counter(dict(counts.most_common()))
-
-
 def rows_of(counts: Counter[str]) -> str:
     """Format how many rows have each value, for a message."""
     shown = [f"{value} ({count} row{'s' * (count > 1)})" for value, count in counts.most_common()]
     return ", ".join(shown)
 
 
-def counts_of(table: Table) -> dict[str, int]:
-    """Return how many rows of a table have each verdict, the most frequent first."""
-    return dict(Counter(str(row["verdict"]) for row in table.rows).most_common())
-
-
 def _bases(table: Table, base: str, branch: str) -> dict[str, str]:
-    found = bases(table)
+    found = table.counts("base")
     if len(found) < 2:  # noqa: PLR2004 - several
         return {"base commit": f"{base[:12]} ({branch})"}
     shown = ", ".join(f"{each[:12]} ({count} rows)" for each, count in found.items())
@@ -202,7 +191,7 @@ def _launches(shown: Path) -> list[ReportLaunch]:
     """Return the sweep's launches, the newest first, each with its own page if it has one."""
     sweep = shown.parents[1] if shown.parent.name == LAUNCHES else shown
     found = [path.parent for path in (sweep / LAUNCHES).glob(f"*/{CSV}")]
-    newest_first = sorted(found, key=lambda folder: folder.name[-19:], reverse=True)
+    newest_first = sorted(found, key=lambda folder: launch_stamp(folder.name), reverse=True)
     return [_launch(folder, sweep, shown) for folder in newest_first]
 
 
@@ -213,8 +202,8 @@ def _launch(folder: Path, sweep: Path, shown: Path) -> ReportLaunch:
     return ReportLaunch(
         id=folder.name,
         when=when_of(folder.name),
-        base=next(iter(bases(table)), "") if table else "",
-        counts=counts_of(table) if table else {},
+        base=next(iter(table.counts("base")), "") if table else "",
+        counts=table.counts("verdict") if table else {},
         href="" if not has_page else below if shown == sweep else f"../../{below}",
     )
 

@@ -12,7 +12,7 @@ from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.collect.manifest import write_judged
 from pytest_remex.io import writing
 from pytest_remex.model import Scalar
-from pytest_remex.names import safe_folder
+from pytest_remex.names import launch_stamp, safe_folder
 from pytest_remex.report import (
     IndexedSweep,
     Page,
@@ -24,7 +24,7 @@ from pytest_remex.report import (
 from pytest_remex.sweep import expand
 from pytest_remex.tables.frame import frame
 from pytest_remex.tables.links import rebuild_links
-from pytest_remex.tables.report_data import EARLIER_CHECK, bases, counts_of, make_page, when_of
+from pytest_remex.tables.report_data import EARLIER_CHECK, make_page, when_of
 from pytest_remex.tables.rows import (
     INDEX,
     LAUNCHES,
@@ -130,16 +130,14 @@ def update_index(output: Path) -> None:
 def _sweep(folder: Path, output: Path) -> IndexedSweep:
     place = folder.relative_to(output).as_posix()
     table = read_old(folder)
-    launches = sorted(
-        (path.parent.name for path in folder.glob(f"{LAUNCHES}/*/{CSV}")),
-        key=lambda launch: launch[-19:],
-    )
+    found = (path.parent.name for path in folder.glob(f"{LAUNCHES}/*/{CSV}"))
+    launches = sorted(found, key=launch_stamp)
     names = {"report": "report.html", "results": CSV, "links": "links"}
     return IndexedSweep(
         name=place,
         when=when_of(launches[-1]) if launches else "",
-        base=", ".join(base[:12] for base in bases(table)) if table else "",
-        counts=counts_of(table) if table else {},
+        base=", ".join(base[:12] for base in table.counts("base")) if table else "",
+        counts=table.counts("verdict") if table else {},
         launches=len(launches),
         links=tuple(
             (name, f"{place}/{file}") for name, file in names.items() if (folder / file).exists()

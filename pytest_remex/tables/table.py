@@ -51,13 +51,15 @@ class Table:
         """Return the names of the columns with a role."""
         return [name for name, its in self.roles.items() if its == role]
 
+    def counts(self, name: str) -> Counter[str]:
+        """Return how many rows have each value of a column, the most frequent first; not None."""
+        values = (row.get(name) for row in self.rows)
+        counts = Counter(str(value) for value in values if value is not None)
+        return Counter(dict(counts.most_common()))
+
     def mixed(self, names: Iterable[str]) -> dict[str, Counter[str]]:
         """Return which of the columns have several values, with the number of rows per value."""
-        counts = {
-            name: Counter(str(row[name]) for row in self.rows if row[name] is not None)
-            for name in names
-            if name in self.roles
-        }
+        counts = {name: self.counts(name) for name in names if name in self.roles}
         return {name: values for name, values in counts.items() if len(values) > 1}
 
 

@@ -14,6 +14,7 @@ from pytest_remex import temporary
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.removal import PurgedRuns, job_with_removal, read_removal
 from pytest_remex.collect.runs import WantedRun, wanted_upstreams
+from pytest_remex.collect.status_table import ROWS, StatusRow, StatusTable, lines_around
 from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RecordError, RemexError, RemoteError
@@ -31,7 +32,6 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.mode import NOT_ENDED, ModeContext
 from pytest_remex.pytest_plugin.query_mode import QueryMode
 from pytest_remex.pytest_plugin.selection import FoundRuns, polled, tell_end
-from pytest_remex.pytest_plugin.status_table import ROWS, StatusRow, StatusTable, lines_around
 from pytest_remex.records.index import RecordedRun
 
 

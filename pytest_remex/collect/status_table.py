@@ -12,17 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from pytest_remex.collect.failure import causes_of
-from pytest_remex.collect.watch import estimate
-from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.display import clean, counted
-from pytest_remex.model import REPLICATE, Value
-from pytest_remex.names import launch_stamp, launch_time
-from pytest_remex.pytest_plugin.shortening import (
+from pytest_remex.collect.shortening import (
     cut_between_words,
     cut_middle,
     shorten_texts,
     shorten_values,
 )
+from pytest_remex.collect.watch import estimate
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.display import clean, counted
+from pytest_remex.model import REPLICATE, Value
+from pytest_remex.names import launch_stamp, launch_time
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.sbatch.options import format_duration
 

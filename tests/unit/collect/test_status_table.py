@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from pytest_remex.collect.shortening import cut_between_words, shorten_texts, shorten_values
+from pytest_remex.collect.status_table import StatusRow, StatusTable, lines_around
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.model import Commit, Remote
-from pytest_remex.pytest_plugin.shortening import cut_between_words, shorten_texts, shorten_values
-from pytest_remex.pytest_plugin.status_table import StatusRow, StatusTable, lines_around
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import RunRecord, Stage

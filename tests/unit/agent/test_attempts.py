@@ -36,6 +36,18 @@ def test_only_one_agent_gets_a_note(tmp_path):
     assert (made.result.job, made.elsewhere, made.author.pid) == ("123", False, os.getpid())
 
 
+def test_the_job_that_was_settled_on_stays(tmp_path):
+    """If a second attempt made a job, it counts, whatever the first one turns out to have made."""
+    notes = str(tmp_path)
+    first, second = attempts.begin(notes, 1, 1), attempts.begin(notes, 1, 2)
+    os.write(second, b"8\n")
+    attempts.end(second, 0)
+    assert attempts.settled(notes, 1, attempts.read(notes, 1)) == "8"
+    os.write(first, b"7\n")
+    attempts.end(first, 0)
+    assert attempts.settled(notes, 1, attempts.read(notes, 1)) == "8"
+
+
 def test_there_is_no_note_without_its_author(tmp_path):
     """An agent that ends before its note is written, as on a full disk, leaves none behind."""
     command = [sys.executable, "-c", WITHOUT_ROOM, str(tmp_path)]

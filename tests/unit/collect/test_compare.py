@@ -47,6 +47,8 @@ def failure(here, there, tolerance=None):
         (math.nan, math.nan, None, ""),
         (math.inf, math.inf, None, ""),
         (math.nan, 1.0, 1.0, "age nan, on v1.2 1.0 (must be equal)"),
+        (1.0, math.nan, 1.0, "age 1.0, on v1.2 nan (must be equal)"),
+        (1.0, math.inf, 1.0, "age 1.0, on v1.2 inf (must be equal)"),
         (100.0, 1.0, None, "age 100, on v1.2 1.00 (+99 times as much, allowed 1e-9)"),
     ],
 )

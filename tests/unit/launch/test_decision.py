@@ -112,6 +112,13 @@ def test_failed_here_and_completed_elsewhere():
     assert decide(runs, RETRY, Job("1", JobState.FAILED)) is Decision.ALREADY
 
 
+@pytest.mark.parametrize("stage", [stage for stage in Stage if not stage.settled])
+def test_interrupted_on_another_base(stage):
+    """A run on another base that is not submitted yet has no job to retry."""
+    earlier = EarlierRun(recorded(stage), ("src/eos.f90",))
+    assert decide(KnownRuns(earlier=earlier), RETRY) is Decision.OTHER_BASE
+
+
 def test_recorded_job():
     """A job's state is known from the record once a query has seen its end."""
     assert recorded_job(None) is None

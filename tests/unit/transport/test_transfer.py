@@ -1,5 +1,6 @@
 """Fetching: names, staging and renames, with a copy function in the place of rsync."""
 
+import fcntl
 import os
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.transfer import check_names, fetch
+from pytest_remex.transport.transfer import STAGING, check_names, fetch
 
 
 @given(st.text())
@@ -60,6 +61,25 @@ def test_finished_files_survive_a_break(tmp_path):
     """If the copy breaks off, the files that it completed are in place all the same."""
     with pytest.raises(KeyError):
         fetch(copier("a", KeyError()), "", ["a", "b"], tmp_path, nothing)
+    assert (tmp_path / "a").read_text() == "a"
+
+
+def test_a_staging_folder_that_was_made_again(tmp_path, monkeypatch):
+    """If another fetch removed the staging folder, and made it again, it is the other one's."""
+    shared, flock, staged = tmp_path / STAGING, fcntl.flock, []
+
+    def lock_late(folder, operation):
+        shared.rmdir()
+        shared.mkdir()
+        flock(folder, operation)
+
+    def copy(transfer):
+        staged.append(transfer.staging)
+        copier("a")(transfer)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    assert fetch(copy, "", ["a"], tmp_path, nothing) == []
+    assert staged != [shared]
     assert (tmp_path / "a").read_text() == "a"
 
 

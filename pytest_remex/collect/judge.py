@@ -121,7 +121,7 @@ class RunJudge:
             raise RunFailedError(why)
         with without_git_variables(), self._watch():
             call.patch(workspace.scratch.path)
-        self._compare_patch(experiment, workspace)
+        self._compare_patch(workspace)
         there = replace(experiment, path=self.collected.folder)
         with self._watch():
             run = make_run(self.collected, there, hooks.relay)
@@ -200,15 +200,14 @@ class RunJudge:
         finally:
             note()
 
-    def _compare_patch(self, experiment: Experiment, workspace: Workspace) -> None:
-        """Note whether the current patch makes the commit that ran."""
+    def _compare_patch(self, workspace: Workspace) -> None:
+        """Note whether the current patch makes what ran: another message does not count."""
         commit, note = self.collected.run.commit, self.result.note
         edits = workspace.scratch.patch().edits
         digest = patch_digest(commit.sha, edits)
         if note.patch == digest:
             return
-        made = workspace.committer.commit(replace(experiment, path=workspace.scratch.path), edits)
-        changed = made.identity != commit.identity
+        changed = (workspace.base, workspace.committer.tree(edits)) != commit.identity
         diff = workspace.diff(edits)
         self._note(note, note._replace(patch=digest, changed=changed, diff=diff))
 

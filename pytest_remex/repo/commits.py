@@ -186,11 +186,8 @@ class Committer:
         """Commit a patch on the base; without edits the commit is empty. `gather` writes it."""
         message = message_of(experiment)
         if not self._computes:
-            mark = self._write(message, [self.base], edits)
-            sha, root = self._query([f"get-mark {mark}\n", f'ls {mark} ""\n'])
-            self._marks[sha] = mark
-            return Commit(sha, root.split()[2], self.base)
-        tree = self._tree.changed(map(self._entry, edits)) if edits else self._tree.sha
+            return self._made_by_git(message, edits)
+        tree = self.tree(edits)
         head = f"tree {tree}\nparent {self.base}\nauthor {self._author}\ncommitter {self._author}\n"
         sha = self._hash.commit(head.encode() + b"\n" + message)
         if sha in self._unwritten:
@@ -201,6 +198,18 @@ class Committer:
             if self._bytes > UNWRITTEN_SIZE:
                 self._write_commits(list(self._unwritten))
         return Commit(sha, tree, self.base)
+
+    def tree(self, edits: Sequence[Edit]) -> str:
+        """Return the id of the tree that a patch of the base makes."""
+        if not self._computes:
+            return self._made_by_git(b"", edits).tree
+        return self._tree.changed(map(self._entry, edits)) if edits else self._tree.sha
+
+    def _made_by_git(self, message: bytes, edits: Sequence[Edit]) -> Commit:
+        mark = self._write(message, [self.base], edits)
+        sha, root = self._query([f"get-mark {mark}\n", f'ls {mark} ""\n'])
+        self._marks[sha] = mark
+        return Commit(sha, root.split()[2], self.base)
 
     def forget(self, sha: str) -> None:
         """Forget the commit of an experiment that is not submitted."""

@@ -74,6 +74,13 @@ def shown(value: Scalar) -> str:
     return f"{value:.6g}" if isinstance(value, float) else clean(str(value))
 
 
+def cell(value: Scalar, kind: str) -> str:
+    """Return a value in a column of this kind as text."""
+    if kind == "elapsed" and isinstance(value, int | float):
+        return duration(value)
+    return shown(value)
+
+
 def duration(seconds: float | None) -> str:
     """Return seconds as their two largest units, such as `2 h 05 min`; None as nothing."""
     if seconds is None:

@@ -23,12 +23,11 @@ from pytest_remex.report.columns import (
     axes,
     cause,
     causes,
+    cell,
     cells,
     columns,
-    duration,
     head,
     href,
-    shown,
     tail,
     tone,
 )
@@ -131,7 +130,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"duration": duration, "shown": shown, "tone": tone}
+    made.filters |= {"cell": cell, "tone": tone}
     return made
 
 

@@ -61,6 +61,7 @@ def test_listing_of_a_damaged_base(repository, base):
 def test_ids_are_gits(repository, base, committer, edits):
     """A commit is what git reads under its computed id: tree, parent, message; once gathered."""
     made = committer.commit(experiment(3), edits)
+    assert committer.tree(edits) == made.tree
     with pytest.raises(subprocess.CalledProcessError):
         repository.git("cat-file", "-e", made.sha)
     committer.gather(REF, [made.sha], "token")
@@ -124,6 +125,7 @@ def test_a_tree_as_git_writes_none_today(repository):
     made = Committer(repository.client, base, dict(listing(repository.client, base)))
     try:
         commit = made.commit(experiment(1), [Edit(b"new", "100644", b"new")])
+        assert made.tree([Edit(b"new", "100644", b"new")]) == commit.tree
         made.gather(REF, [commit.sha], "token")
     finally:
         made.close()

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from support.projects import plain_text
 
-from pytest_remex.transport import local
+from pytest_remex.common.files import FilesBelow
 
 
 @pytest.fixture
@@ -258,11 +258,14 @@ def test_an_output_that_cannot_be_read(project, monkeypatch):
     """It does not count as one that the job did not write, and is fetched once it can be read."""
     project.edit("sweeps.py", '["result.txt"]', '["job.out", "res*"]')
     project.ran()
-    opened = local._open
-    with monkeypatch.context() as patched:
+    opened = FilesBelow.open
+
+    def open_readable(files, name):
         # root, who may run this, can read every file
-        unreadable = lambda path: None if path.endswith("result.txt") else opened(path)  # noqa: E731
-        patched.setattr(local, "_open", unreadable)
+        return None if name.endswith("result.txt") else opened(files, name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FilesBelow, "open", open_readable)
         result = project.pytest("--remex-collect")
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(["the output res?* was not fetched: result.txt is there, but*"])

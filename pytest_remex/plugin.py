@@ -17,7 +17,7 @@ from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.names import point_id
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
-from pytest_remex.pytest_plugin.command_line import ModeName
+from pytest_remex.pytest_plugin.command_line import PREPARING, ModeName
 from pytest_remex.pytest_plugin.endings import PlainEnd, remember_failed_checks
 from pytest_remex.pytest_plugin.item_outcomes import (
     WORD,
@@ -241,12 +241,7 @@ def _keep_track(session: pytest.Session, items: Sequence[pytest.Function]) -> No
 
 def _put_in_order(session: pytest.Session) -> None:
     """Put each experiment after its upstream, which is added if experiments are to be made."""
-    complete = options.mode(session.config) in {
-        ModeName.DRY,
-        ModeName.PLAN,
-        ModeName.SUBMIT,
-        ModeName.BISECT,
-    }
+    complete = options.mode(session.config) in PREPARING | {ModeName.BISECT}
     try:
         ordered = in_order(session, complete=complete)
     except SweepError as error:

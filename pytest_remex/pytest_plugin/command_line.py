@@ -24,6 +24,10 @@ class ModeName(StrEnum):
     BISECT = "bisect"
 
 
+PREPARING = frozenset({ModeName.DRY, ModeName.PLAN, ModeName.SUBMIT})
+"""The modes that only run patches: an experiment that passes was not judged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Modifier:
     """An option of some modes, and its arguments for argparse."""

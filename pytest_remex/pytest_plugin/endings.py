@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.command_line import ModeName
+from pytest_remex.pytest_plugin.command_line import PREPARING, ModeName
 from pytest_remex.pytest_plugin.items import MODE
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ BY_DEFAULT = "fE"
 """pytest's default of the option -r."""
 FAILED_CHECKS = "remex/failed-checks"
 """The key, in pytest's cache, of the node ids of the experiments whose checks failed."""
-PREPARING = frozenset({ModeName.DRY, ModeName.PLAN, ModeName.SUBMIT})
-"""The modes in which an experiment that passes was not judged."""
 SUMMARY_WRITTEN = pytest.StashKey[bool]()
 """Set once the mode has written its lines below pytest's summary."""
 

@@ -20,7 +20,7 @@ from pytest_remex.launch.options import Folders
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of
-from pytest_remex.pytest_plugin.command_line import ModeName
+from pytest_remex.pytest_plugin.command_line import PREPARING, ModeName
 from pytest_remex.pytest_plugin.endings import ExamplesOfFailures
 from pytest_remex.pytest_plugin.items import MODE, is_experiment, judges_for_another
 from pytest_remex.pytest_plugin.options import Settings
@@ -29,7 +29,7 @@ from pytest_remex.transport import Connections
 
 NOT_ENDED = 10
 """The exit code if nothing failed, but some experiments have not ended."""
-SHOWS_EXAMPLES = frozenset({ModeName.DRY, ModeName.PLAN, ModeName.SUBMIT, ModeName.COLLECT})
+SHOWS_EXAMPLES = PREPARING | {ModeName.COLLECT}
 """The modes in which pytest prints one failure per cause: the others show failures themselves."""
 
 

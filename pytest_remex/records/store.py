@@ -98,9 +98,8 @@ def record_files(folder: Path) -> list[Path]:
     paths: list[Path] = []
     with reading(folder), suppress(FileNotFoundError, NotADirectoryError):
         paths = [path for path in folder.iterdir() if path.suffix == SUFFIX]
-    files = [(path.stem.partition(ADDED)[0], path) for path in paths]
-    files.sort(key=lambda each: (launch_stamp(each[0]), each[1].stem))
-    return [path for _, path in files]
+    paths.sort(key=lambda path: (launch_stamp(path.stem.partition(ADDED)[0]), path.stem))
+    return paths
 
 
 def read_records(folder: Path) -> list[LaunchRecord]:

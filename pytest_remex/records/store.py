@@ -98,8 +98,7 @@ def record_files(folder: Path) -> list[Path]:
     paths: list[Path] = []
     with reading(folder), suppress(FileNotFoundError, NotADirectoryError):
         paths = [path for path in folder.iterdir() if path.suffix == SUFFIX]
-    paths.sort(key=lambda path: (launch_stamp(path.stem.partition(ADDED)[0]), path.stem))
-    return paths
+    return sorted(paths, key=lambda path: (launch_stamp(path.stem.partition(ADDED)[0]), path.stem))
 
 
 def read_records(folder: Path) -> list[LaunchRecord]:

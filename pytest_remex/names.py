@@ -62,8 +62,7 @@ def label(name: str) -> str:
     plain = slug(name)
     if plain == name:
         return plain
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{plain}-{digest[:6]}"
+    return f"{plain}-{text_digest(name)[:6]}"
 
 
 def safe_folder(name: str) -> str:
@@ -77,8 +76,12 @@ def safe_folder(name: str) -> str:
     plain = slug(name)[:100]
     if plain == name == name.lower():
         return plain
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{plain}~{digest[:8]}"
+    return f"{plain}~{text_digest(name)[:8]}"
+
+
+def text_digest(text: str) -> str:
+    """Return a digest of any text, in hexadecimal digits."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def launch_id(name: str, when: datetime) -> str:

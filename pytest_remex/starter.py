@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from pytest_remex.config import ConfigText, Settings, load
-from pytest_remex.config.settings import find_places
+from pytest_remex.config.settings import find_places, full_name, leaves
 from pytest_remex.errors import ConfigError
 from pytest_remex.model import SCRIPT
 from pytest_remex.sweep import SWEEP_FILES
@@ -162,7 +163,7 @@ def _read(path: Path) -> Settings | None:
 
 def _parameter(settings: Settings) -> Parameter | None:
     """Return the first number to vary: floats before integers."""
-    numbers = dict(_numbers(settings, ""))
+    numbers = {full_name(place): value for place, value in leaves(settings) if _is_number(value)}
     floats = {name: value for name, value in numbers.items() if isinstance(value, float)}
     for name, value in {**floats, **numbers}.items():
         short = name.rpartition(".")[2]
@@ -171,15 +172,9 @@ def _parameter(settings: Settings) -> Parameter | None:
     return None
 
 
-def _numbers(data: object, above: str) -> Iterator[tuple[str, int | float]]:
-    if not isinstance(data, Mapping):
-        return
-    for key, value in data.items():
-        name = f"{above}{key}"
-        if isinstance(value, Mapping):
-            yield from _numbers(value, f"{name}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool) and value:
-            yield name, value
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a number to vary."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(value)
 
 
 def _is_sweep_file(name: str) -> bool:

@@ -16,7 +16,7 @@ from pytest_remex.agent.errors import AgentError, UnreadableError, no_runs_folde
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common.files import DEEPEST, LONGEST, is_too_deep
 from pytest_remex.common.parts import ListedRun, LogPart, OutputFile
-from pytest_remex.common.paths import REMEX
+from pytest_remex.common.paths import REMEX, leads_out
 from pytest_remex.common.protocol import ListOutputs, LogText, Outputs, ReadLogs
 
 _TOO_DEEP = f"it has folders nested deeper than {DEEPEST}, or paths over {LONGEST} bytes"
@@ -146,11 +146,11 @@ def find(run: str, pattern: str, *, through_links: bool = False) -> Iterator[Mat
         UnreadableError: The folders where the pattern looks are too deep.
 
     """
-    parts = [part for part in pattern.split("/") if part not in ("", ".")]
-    if ".." in parts or pattern.startswith("/"):
+    if leads_out(pattern):
         raise AgentError(
             "request", f"pattern {pattern!r} leaves the run directory; make it relative"
         )
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
     yield from _match(_Search(run, through_links), "", parts)
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from pytest_remex.collect.manifest import fields_of, read_note
 from pytest_remex.common.typed_json import from_json
 from pytest_remex.io import replace_file
+from pytest_remex.names import text_digest
 
 if TYPE_CHECKING:
     from pytest_remex.collect.judge import JudgedRun
@@ -255,8 +256,7 @@ def read_kept(folder: Path) -> KeptVerdict | None:
 
 
 def _digest_of(facts: object) -> str:
-    text = json.dumps(facts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return text_digest(json.dumps(facts, sort_keys=True, default=str))
 
 
 def _state(path: str) -> FileState:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from pytest_remex.common.files import is_regular, open_regular
 from pytest_remex.common.typed_json import from_json
 from pytest_remex.io import replace_file, writing
+from pytest_remex.names import text_digest
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -162,7 +163,7 @@ def check_digest(function: Callable[..., object]) -> str:
     body = definition.body if isinstance(definition, ast.FunctionDef) else []
     after = dropwhile(lambda each: not any(map(_is_yield, ast.walk(each))), body)
     code = "\n".join(map(ast.unparse, after))
-    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest() if code else ""
+    return text_digest(code) if code else ""
 
 
 def _is_yield(node: ast.AST) -> bool:

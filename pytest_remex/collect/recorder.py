@@ -21,7 +21,7 @@ from zipfile import BadZipFile
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.io import writing
 from pytest_remex.model import Config, Scalar
-from pytest_remex.names import COLUMNS, slug
+from pytest_remex.names import COLUMNS, slug, text_digest
 from pytest_remex.sweep_arguments import stored_name
 
 if TYPE_CHECKING:
@@ -217,5 +217,4 @@ def _read(path: Path) -> KeptCurve:
 
 
 def _file_name(name: str) -> str:
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{slug(name)[:80]}-{digest}.npz"
+    return f"{slug(name)[:80]}-{text_digest(name)[:8]}.npz"

@@ -51,6 +51,11 @@ MEMBERS = "runs"
 """In the folder of an array or a pack: the run directories, one per line."""
 
 
+def leads_out(path: str) -> bool:
+    """Return whether a path or pattern leads out of the folder that it should be relative to."""
+    return path.startswith("/") or ".." in path.split("/")
+
+
 def unplaceable(path: bytes) -> str:
     """Return why a commit with this path cannot be a run directory; empty if it can."""
     parts = path.split(b"/")

@@ -209,13 +209,13 @@ def full_name(place: Place) -> str:
     return text.removeprefix(".")
 
 
-def leaves(data: object, place: Place = ()) -> Iterator[Place]:
-    """Yield the place of each value that is not a mapping; a list is one value."""
+def leaves(data: object, place: Place = ()) -> Iterator[tuple[Place, object]]:
+    """Yield each value that is not a mapping, with its place; a list is one value."""
     if isinstance(data, Mapping):
         for key, value in data.items():
             yield from leaves(value, (*place, key))
     elif place:
-        yield place
+        yield place, data
 
 
 def difference(wanted: object, found: object, place: Place = ()) -> Place | None:
@@ -319,7 +319,7 @@ def _change(data: Mapping[str, object], name: str, value: object, *, may_be_new:
 
 
 def _unknown(data: Mapping[str, object], name: str, value: object) -> str:
-    known = {full_name(place): str(place[-1]) for place in leaves(data)}
+    known = {full_name(place): str(place[-1]) for place, _ in leaves(data)}
     last = name.rpartition(".")[2]
     near = {
         *difflib.get_close_matches(name, known, n=3),

@@ -15,6 +15,7 @@ from pytest_remex.collect.hooks import naming_hook
 from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import ListedRun
+from pytest_remex.common.paths import leads_out
 from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.display import counted
 from pytest_remex.errors import RemexError, SweepError
@@ -75,7 +76,7 @@ def probe_of(hooks: pluggy.HookRelay, experiment: Experiment) -> ContinueProbe |
     except SweepError as error:  # reported only if the experiment is retried
         return FailedProbe(str(error))
     for pattern in probe.patterns if probe else ():
-        if pattern.startswith("/") or ".." in pattern.split("/"):
+        if leads_out(pattern):
             raise RemexError(
                 f"pytest_remex_continue_probe asks for {pattern!r}, which leaves the run "
                 f"directory: make it relative"

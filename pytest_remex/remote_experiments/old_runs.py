@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_remex import names
 from pytest_remex.common.paths import REMEX
+from pytest_remex.config.settings import leaves
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.model import SCRIPT, Scalar, Sweep
 from pytest_remex.remote_experiments.plain_pickle import load_plain
@@ -148,18 +149,14 @@ def pickled_sweeps(
         shas = [str(sha) for sha in facts.get("run_shas", ())]
         when = datetime.strptime(said[1], names.STAMP) if said else None  # noqa: DTZ007 - as above
         label = f"{facts['branch']}_{facts['name']}"
-        found = [(point, _run_of(label, sha, when, runs)) for point, sha in _points(made, shas)]
+        points = zip(expand(made), shas, strict=False)  # the runs are in the grid's order
+        found = [(point, _run_of(label, sha, when, runs)) for point, sha in points]
         here = [(point, run) for point, run in found if run is not None]
         if absent := len(found) - len(here):
             warnings.warn(f"{path}: {absent} of its {len(found)} runs are not here", stacklevel=3)
         if here:
             first = min(run.when for _, run in here)
             yield OldSweep(made, when or first, str(facts.get("parent_sha", "")), here)
-
-
-def _points(made: Sweep, shas: Sequence[str]) -> Iterator[tuple[Config, str]]:
-    """Yield the points with the commits of their runs, which are in the grid's order."""
-    return iter(zip(expand(made), shas, strict=False))
 
 
 def _sweep_of(facts: Mapping[str, Any], options: ImportOptions) -> Sweep:
@@ -244,12 +241,5 @@ def _settings(run: OldRun, config_file: str | None, hook: pluggy.HookRelay) -> d
 
 def settings_in(config: Mapping[Any, Any] | None) -> dict[str, Scalar]:
     """Return the single values of a config by name, without the names of groups."""
-    return dict(_leaves(config or {}))
-
-
-def _leaves(config: Mapping[Any, Any]) -> Iterator[tuple[str, Scalar]]:
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value)
-        elif value is None or isinstance(value, str | int | float | bool):
-            yield str(name), value
+    found = leaves(config or {})
+    return {str(at[-1]): one for at, one in found if isinstance(one, str | int | float | None)}

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from pytest_remex.common import filenames
 from pytest_remex.common.jobs import JobId
+from pytest_remex.common.paths import leads_out
 from pytest_remex.errors import SweepError
 from pytest_remex.known_files import Files, files_now
 from pytest_remex.model import SCRIPT
@@ -171,7 +172,7 @@ def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str
     )
     patterns = (header.output or default, header.error)
     expanded = [filenames.as_glob(each, fields) for each in patterns if each]
-    return tuple(dict.fromkeys(each for each in expanded if _is_inside(each)))
+    return tuple(dict.fromkeys(each for each in expanded if not leads_out(each)))
 
 
 def core_hours(header: Header) -> float | None:
@@ -209,10 +210,6 @@ def _count(options: Mapping[str, str], name: str) -> int:
     if not count or not int(count[1]):
         raise SweepError(f"#SBATCH --{name}={text!r} is not a count: write 1 or more")
     return int(count[1]) * {"": 1, "k": 1024, "m": 1024**2}[count[2].lower()]
-
-
-def _is_inside(path: str) -> bool:
-    return not path.startswith("/") and ".." not in path.split("/")
 
 
 class Command(NamedTuple):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ from pytest_remex.common.files import is_regular
 from pytest_remex.common.paths import LONGEST_NAME
 from pytest_remex.errors import SweepError
 from pytest_remex.io import writing
+from pytest_remex.names import text_digest
 
 if TYPE_CHECKING:
     from pytest_remex.model import Value
@@ -223,7 +223,7 @@ def safe(name: str) -> str:
 def with_hash(name: str, target: str) -> str:
     """Make an equal name unique: add a hash of its target before the suffix."""
     path = PurePosixPath(name)
-    longer = f"{path.stem}~{_digest(target)}{path.suffix}"
+    longer = f"{path.stem}~{text_digest(target)[:8]}{path.suffix}"
     return longer if len(longer.encode()) <= LONGEST_NAME else _shortened(name, target)
 
 
@@ -233,14 +233,10 @@ def _file_key(name: str) -> str:
 
 
 def _shortened(name: str, whole: str) -> str:
-    middle, end = f"~{_digest(whole)}~", name[-_KEPT_END:]
+    middle, end = f"~{text_digest(whole)[:8]}~", name[-_KEPT_END:]
     end = end.encode()[-(LONGEST_NAME // 2) :].decode(errors="ignore")
     space = LONGEST_NAME - len(middle) - len(end.encode())
     return name.encode()[:space].decode(errors="ignore") + middle + end
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
 
 
 def _text(value: Value) -> str:

@@ -12,7 +12,7 @@ import pluggy
 from pytest_remex.collect.judge import make_run, read_back_config
 from pytest_remex.collect.manifest import read_judged
 from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
-from pytest_remex.config.settings import Place, full_name, leaves, value_at
+from pytest_remex.config.settings import Place, full_name, leaves
 from pytest_remex.errors import RemexError
 from pytest_remex.experiment import Experiment, Run
 from pytest_remex.model import Config, Value
@@ -163,8 +163,8 @@ def _by_place(config: Config) -> dict[Place, object]:
     """Return the single values of a config; of several files the first that has one counts."""
     found: dict[Place, object] = {}
     for one in config.maps if isinstance(config, ChainMap) else [config]:
-        for place in leaves(one):
-            found.setdefault(place, value_at(one, place))
+        for place, value in leaves(one):
+            found.setdefault(place, value)
     return found
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pytest_remex.common.paths import leads_out
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import follow
 from pytest_remex.extensions.mesa.roots import do_one_stages, find_roots, scripts, stage_files
@@ -207,7 +208,7 @@ def restart_of(run: Run, files: Sequence[RunFile] | None, memo: object) -> Resta
         return _afresh(_NOT_TAKEN)
     if memo.shared:
         return _afresh(_shared(memo.shared))
-    listed = files is not None and all(map(_is_inside, memo.folders))
+    listed = files is not None and not any(map(leads_out, memo.folders))
     new = [each for each in files or () if not memo.has(each)] if listed else None
     how = find_restart(new, memo.texts, log, memo.folders, memo.stars)
     by_bash = how.command and how.command[0].removeprefix("./") in memo.not_executable
@@ -249,7 +250,7 @@ class WorkDirectory:
         texts = scripts(top, [sweep.script]) | scripts(top, _RESTARTING)
         folders = photo_folders(config)
         looks = _looks_elsewhere(texts.get("re", ""), folders)
-        inside = [name for name in (*folders, looks) if name and _is_inside(name)]
+        inside = [name for name in (*folders, looks) if name and not leads_out(name)]
         shared = [name for name in inside if not _stays(top / name, top)]
         photos = [path for name in inside if name not in shared for path in _files(top / name)]
         known = [*filter(lambda path: _PHOTO.fullmatch(path.name), photos), *top.glob(_MODELS)]
@@ -281,10 +282,6 @@ def _evolved(config: EffectiveConfig | None) -> tuple[str, ...]:
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(_LONGEST)
-
-
-def _is_inside(folder: str) -> bool:
-    return not folder.startswith("/") and ".." not in folder.split("/")
 
 
 def _stays(path: Path, top: Path) -> bool:

@@ -199,7 +199,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     _put_in_order(session)
     if experiments(session.items):
         chosen = options.settings(config)
-        put_variants(session, chosen.variant, [chosen.against] if chosen.against else [])
+        put_variants(session, chosen.variant, chosen.against)
     items = experiments(session.items)
     if len(items) == len(session.items) and hasattr(config.option, "forked"):
         config.option.forked = False  # of pytest-forked: experiments share a connection

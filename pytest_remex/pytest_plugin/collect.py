@@ -46,7 +46,7 @@ from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled
 from pytest_remex.pytest_plugin.terminal import PATHS
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.tables.publish import Published, TablesImport, publish
-from pytest_remex.tables.rows import INDEX, ZIP, PublishOptions
+from pytest_remex.tables.rows import INDEX, ZIP, PublishOptions, read_old
 
 if TYPE_CHECKING:
     from pytest_remex.pytest_plugin.workers import JudgingProcesses
@@ -314,9 +314,11 @@ class CollectMode(Mode):
         return True
 
     def _say_bases(self, each: Published) -> None:
-        if len(each.bases) > 1:
-            rows = ", ".join(f"{count} on {base[:12]}" for base, count in each.bases.most_common())
-            text = f"the results of {each.sweep} have rows of {len(each.bases)} bases: {rows}"
+        table = each.table or read_old(each.folder)
+        bases = table.counts("base") if table else {}
+        if len(bases) > 1:
+            rows = ", ".join(f"{count} on {base[:12]}" for base, count in bases.items())
+            text = f"the results of {each.sweep} have rows of {len(bases)} bases: {rows}"
             self.terminal.say(text, yellow=True)
         if each.earlier:
             self.terminal.say(
@@ -324,7 +326,7 @@ class CollectMode(Mode):
                 f"--remex-collect --remex-offline without -k judges them again",
                 yellow=True,
             )
-        for name, counts in each.mixed.items():
+        for name, counts in table.mixed(each.uniform).items() if table else ():
             shown = ", ".join(f"{count} with {value}" for value, count in counts.most_common())
             self.terminal.say(f"{each.sweep} mixes several {name}: {shown}", yellow=True)
 

@@ -231,22 +231,21 @@ def _recordable(name: str, value: object) -> Value:
         return repr(value)
 
 
-def put_variants(session: pytest.Session, asked: Variant, others: Sequence[Variant]) -> None:
+def put_variants(session: pytest.Session, asked: Variant, against: Variant | None) -> None:
     """Put each experiment of a session once for each variant of the grid that is asked for.
 
     Args:
         session: The session, with its experiments in order.
         asked: The variant of the items that are there.
-        others: More variants, of which items are added before those.
+        against: Another variant, of which items are added before those.
 
     """
     here = experiments(session.items)
     for item in here:
         item.stash[VARIANT] = asked
-    more = [in_variant(item, variant) for variant in others for item in here]
-    if more:
+    if against is not None:
         rest = [item for item in session.items if not is_experiment(item)]
-        session.items[:] = [*rest, *more, *here]
+        session.items[:] = [*rest, *(in_variant(item, against) for item in here), *here]
 
 
 def like(item: pytest.Function, new: pytest.Function) -> pytest.Function:

@@ -15,7 +15,7 @@ from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, R
 from pytest_remex.model import CONTROL, Remote, Repo
 from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.command_line import INI_KEYS, MODES, MODIFIERS, ModeName
-from pytest_remex.pytest_plugin.remotes import remotes_of
+from pytest_remex.pytest_plugin.remotes import local_folder, remotes_of
 from pytest_remex.sbatch.options import OptionText, SbatchOptions
 from pytest_remex.variant import Variant
 
@@ -190,12 +190,8 @@ def default_remote(config: pytest.Config) -> Remote:
     if not (host or runs):
         _refuse_no_choice(config)
     if not host:
-        here = (
-            Path(os.path.expandvars(runs)).expanduser()
-            if runs
-            else anchor_of(config).output / "local"
-        )
-        return Remote(None, "", str(config.rootpath / here))
+        usual = str(anchor_of(config).output / "local")
+        return Remote(None, "", local_folder(config, runs) if runs else usual)
     for key, value in (("remex_clone", clone), ("remex_runs", runs)):
         if not value:
             raise pytest.UsageError(

@@ -100,12 +100,16 @@ def _remote(config: pytest.Config, title: str, table: Mapping[str, object]) -> R
     for key in ("shell", "transport"):
         given.setdefault(key, str(config.getini(f"remex_{key}")))
     if host is None:
-        here = Path(os.path.expandvars(given["runs"])).expanduser()
-        given |= {"host": None, "runs": str(config.rootpath / here)}
+        given |= {"host": None, "runs": local_folder(config, given["runs"])}
     try:
         return Remote(**given)
     except SweepError as error:
         raise SweepError(f"{title}: {error}") from None
+
+
+def local_folder(config: pytest.Config, path: str) -> str:
+    """Return the path of a folder on this machine; a relative one is relative to rootdir."""
+    return str(config.rootpath / Path(os.path.expandvars(path)).expanduser())
 
 
 def _checked(title: str, key: str, value: object) -> object:

@@ -55,7 +55,7 @@ def points_of(config: pytest.Config, plan: Sweep) -> list[Config]:
     if (only := config.stash.get(ONLY, None)) is not None:
         return list(only.get((plan.file, plan.name), ()))
     chosen = options.settings(config)
-    variants = [chosen.variant, *([chosen.against] if chosen.against else [])]
+    variants = [each for each in (chosen.variant, chosen.against) if each is not None]
     runs = [each for each in _recorded_here(config) if any(map(each.is_of, variants))]
     return list(points_with_added(plan, runs))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.display import Progress
 from pytest_remex.io import prepare_output_folder, replace_file, writing
-from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, read_old, results_folder
+from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, results_folder
 from pytest_remex.tables.stored import discard, recorded_rows
 from pytest_remex.tables.table import Table
 from pytest_remex.variant import Variant
@@ -53,18 +52,6 @@ class Published:
     portable: Portable | None = None
     uniform: Sequence[str] = ()
     earlier: str = ""
-
-    @property
-    def bases(self) -> Counter[str]:
-        """How many rows of the results have each base commit."""
-        table = self.table or read_old(self.folder)
-        return table.counts("base") if table else Counter()
-
-    @property
-    def mixed(self) -> dict[str, Counter[str]]:
-        """The columns that should have one value but have several, with the rows per value."""
-        table = self.table or read_old(self.folder)
-        return table.mixed(self.uniform) if table else {}
 
 
 class TablesImport:

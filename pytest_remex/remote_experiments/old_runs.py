@@ -1,11 +1,14 @@
 """Read the files of RemoteExperiments: run directories, downloaded files, pickled sweeps.
 
-A folder of downloads has files `<run directory>_<file>`; a sweep is a dictionary in a pickle.
+A folder of downloads has files `<run directory>_<file>`; a sweep is a dictionary in a pickle, of
+which only plain data is read: nothing in it is looked up or called.
 """
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,14 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_remex import names
 from pytest_remex.common.paths import REMEX
 from pytest_remex.config.settings import leaves
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.model import SCRIPT, Scalar, Sweep
-from pytest_remex.remote_experiments.plain_pickle import load_plain
 from pytest_remex.sbatch.script import Header, header_of_any
 from pytest_remex.sweep import expand, sweep, sweep_of
 
@@ -36,6 +38,10 @@ _RUN = re.compile(
 )
 _PICKLE = re.compile(r".*_(\d{4}(?:_\d\d){5})\.pkl", re.DOTALL)
 _LOG = re.compile(r"slurm-(\d+)\.out")
+_LARGEST = 1 << 26
+"""The largest file, in bytes, that is read."""
+_DEEPEST = 50
+_PLAIN = (str, int, float, bool, type(None))
 
 
 @dataclass(slots=True)
@@ -142,7 +148,7 @@ def pickled_sweeps(
 
     """
     for path in paths:
-        facts, said = load_plain(path), _PICKLE.fullmatch(path.name)
+        facts, said = _load_plain(path), _PICKLE.fullmatch(path.name)
         if not isinstance(facts, dict) or not {"name", "branch", "dimensions"} <= facts.keys():
             raise RecordError(f"{path} is not a sweep: it has no name, branch and dimensions")
         made = _sweep_of(facts, options)
@@ -243,3 +249,51 @@ def settings_in(config: Mapping[Any, Any] | None) -> dict[str, Scalar]:
     """Return the single values of a config by name, without the names of groups."""
     found = leaves(config or {})
     return {str(at[-1]): one for at, one in found if isinstance(one, str | int | float | None)}
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """An unpickler that makes dicts, lists, tuples, texts, numbers and None, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        """Refuse a class or function, which unpickling would call."""
+        raise pickle.UnpicklingError(f"it contains {module}.{name}")
+
+    def persistent_load(self, pid: object) -> NoReturn:
+        """Refuse a reference to an object outside of the file."""
+        raise pickle.UnpicklingError(f"it refers to an object outside of it, {pid!r:.40}")
+
+
+def _load_plain(path: Path) -> object:
+    """Return the dicts, lists, tuples, texts, numbers and None in a pickle.
+
+    Raises:
+        RecordError: The file cannot be read, or contains anything else; the message names that.
+
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        found: object = _PlainUnpickler(io.BytesIO(data[:_LARGEST]), encoding="utf-8").load()
+        _check_plain(found, set(), 0)
+    except Exception as error:  # noqa: BLE001 - damaged pickles raise all kinds of errors
+        why = str(error) or type(error).__name__
+        raise RecordError(
+            f"{path} is not read: {why}; only dicts, lists, tuples, texts, numbers and None are: "
+            f"write the sweep with plain Python values, such as float(x), and pickle it again"
+        ) from None
+    return found
+
+
+def _check_plain(value: object, seen: set[int], depth: int) -> None:
+    """Refuse data that is not plain, or contains itself; each object is checked once."""
+    if isinstance(value, _PLAIN):
+        return
+    if not isinstance(value, dict | list | tuple):
+        raise ValueError(f"it contains a {type(value).__name__}")  # noqa: TRY004 - bad data
+    if depth > _DEEPEST:
+        raise ValueError(f"it is nested more than {_DEEPEST} deep")
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    for each in (*value.keys(), *value.values()) if isinstance(value, dict) else value:
+        _check_plain(each, seen, depth + 1)

@@ -65,4 +65,4 @@ class DoctorMode(Mode):
                 terminal.say(f"      fix: {check.fix}")
         faults = Counter(check.state for check in checks)[FAULT]
         again = "--remex-doctor, once that is fixed"
-        terminal.say(f"next: {again if faults else '--remex-plan shows what would be sent'}")
+        terminal.say_next(again if faults else "--remex-plan shows what would be sent")

@@ -95,10 +95,10 @@ def _write_next_step(config: pytest.Config) -> None:
         return
     # the same submit again might add replicates again
     is_sent = options.mode(config) is ModeName.SUBMIT
-    command = "--remex-status shows what was submitted" if is_sent else "the same command again"
+    status = options.settings(config).following("--remex-status shows what was submitted")
     reporter.ensure_newline()
     reporter.write_line("remex: stopped by Ctrl-C before the summary was complete", yellow=True)
-    reporter.write_line(f"next: {command}")
+    reporter.write_line(f"next: {status if is_sent else 'the same command again'}")
 
 
 def _end_at_once() -> None:

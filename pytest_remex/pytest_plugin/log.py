@@ -48,11 +48,13 @@ class LogMode(QueryMode):
         self._jobs |= query(found.runs.values(), connect, self._options)
         most = min(LARGEST, max(LEAST, TOTAL // max(1, len(found.runs))))
         self._ends |= read_ends([recorded for _, recorded in shown], connect, most)
-        is_single = len(self.runs) == 1 and not self.recorded.has_more
-        if is_single and self._jobs[shown[0][1].run.directory].state.live:
-            self._was_followed = True
-            with self.terminal.lifted():
-                self._follow(*shown[0])
+        if len(self.runs) > 1 or self.recorded.has_more:
+            return
+        for node, recorded in self.runs.items():  # the only run, which another place may have
+            if self._jobs[recorded.run.directory].state.live:
+                self._was_followed = True
+                with self.terminal.lifted():
+                    self._follow(node, recorded)
 
     def show(self, item: pytest.Function, recorded: RecordedRun) -> None:
         """Show a job's state."""

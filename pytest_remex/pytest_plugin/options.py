@@ -63,6 +63,11 @@ class Settings:
         against = f"--remex-against={self.against.base}" if self.against else ""
         return f"{self.variant.options} {against}".strip()
 
+    def following(self, command: str) -> str:
+        """Return what to do next, with the options that ask for this variant of the grid."""
+        takes_them = bool(self.asked) and "--remex-" in command
+        return f"{command} (with {self.asked})" if takes_them else command
+
     def sbatch_options(self) -> SbatchOptions:
         """Return the options for sbatch. Raises `SweepError` if one is invalid."""
         return SbatchOptions.of(self.sbatch_defaults, self.sbatch)

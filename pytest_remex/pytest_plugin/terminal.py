@@ -74,7 +74,7 @@ class Terminal:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._asked = options.settings(config).asked
+        self._settings = options.settings(config)
         self._notes: dict[str, str] = {}
         self._lines: list[tuple[str, Markup]] = []
         self._targets: dict[Remote, None] = {}
@@ -95,8 +95,7 @@ class Terminal:
 
     def say_next(self, command: str, label: str = "next") -> None:
         """Store what to do next, with the options that ask for this variant of the grid."""
-        takes_them = bool(self._asked) and "--remex-" in command
-        self.say(f"{label}: {command}" + (f" (with {self._asked})" if takes_them else ""))
+        self.say(f"{label}: {self._settings.following(command)}")
 
     def summary(self, title: str) -> None:
         """Write the stored lines and warnings."""
@@ -104,7 +103,8 @@ class Terminal:
         if reporter is None or not (self._lines or self._notes):
             return
         where = " and ".join(dict.fromkeys(remote.place for remote in self._targets))
-        named = f"{title}, {self._asked}" if self._asked else title
+        asked = self._settings.asked
+        named = f"{title}, {asked}" if asked else title
         reporter.write_sep("-", f"{named} on {where}" if where else named)
         notes: list[tuple[str, Markup]] = [
             (text, {"yellow": True}) for text in self._notes.values()

@@ -338,6 +338,20 @@ def test_interrupted_after_the_last_item(project, mode, how, is_told, code):
         ran_once(project)
 
 
+def test_interrupted_submit_of_a_variant(project):
+    """After Ctrl-C while a submit of a variant ends, the next command asks for that variant."""
+    project.write("conftest.py", LATE.format(how=MOMENTS["closing"][0]))
+    running = project.start("--remex-submit", "--remex-base=HEAD")
+    end = time.monotonic() + 30
+    while not (project.path / "at-the-end").exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    text, _ = running.communicate(timeout=60)
+    line = "next: --remex-status shows what was submitted (with --remex-base=HEAD)"
+    assert line in text.splitlines()
+
+
 WITHOUT_LINES = """
 from pytest_remex import sweep
 

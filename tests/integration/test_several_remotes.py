@@ -17,17 +17,23 @@ def remote():
 
 
 @pytest.fixture
-def two(project):
-    """Return a project whose two folders of sweeps run in two places, which were submitted."""
+def placed(project):
+    """Return a project whose two folders of sweeps run in two places."""
     grid = (project.path / "sweeps.py").read_text()
     (project.path / "sweeps.py").unlink()
     for name in ("one", "two"):
         project.write(f"{name}/{name}_sweep.py", grid.replace("def grid", f"def {name}"))
         place(project, name)
     project.write(".git/info/exclude", "one/\ntwo/\nruns/\n")
-    project.pytest("one", "two", "--remex-submit").assert_outcomes(passed=6)
-    project.pytest("one", "two", "--remex-status", "--remex-wait")
     return project
+
+
+@pytest.fixture
+def two(placed):
+    """Return the project after all was submitted and has ended."""
+    placed.pytest("one", "two", "--remex-submit").assert_outcomes(passed=6)
+    placed.pytest("one", "two", "--remex-status", "--remex-wait")
+    return placed
 
 
 def place(project, name, scope="session"):
@@ -58,6 +64,16 @@ def test_a_launch_in_another_place(two):
     status.stdout.fnmatch_lines(["*= 3 skipped, 3 completed in *"])
     wrong = two.pytest("one", "two", "--remex-status", "--remex-launch=none")
     wrong.stdout.fnmatch_lines(["*no launch 'none' in *"])
+
+
+def test_the_log_of_the_only_run(placed):
+    """A single run is shown, whichever of the places has it."""
+    placed.pytest("one", "-k", "a=1", "--remex-submit").assert_outcomes(passed=1)
+    placed.pytest("one", "-k", "a=1", "--remex-status", "--remex-wait")
+    for order in (("one", "two"), ("two", "one")):
+        log = placed.pytest(*order, "-k", "a=1", "--remex-log")
+        assert log.ret == 0
+        log.stdout.fnmatch_lines(["=== one/one_sweep.py::one?a=1?  COMPLETED job 1", "a = 1"])
 
 
 @pytest.mark.parametrize("scope", ["function", "module"])
@@ -268,7 +284,9 @@ def test_a_choice_is_asked_for(several):
     several.submit()
     assert len(names_in(several.path / "runs" / "one")) == 3
     assert len(names_in(several.path / "runs" / "one")) == 3
-    several.pytest("--remex-doctor", ON).stdout.fnmatch_lines(["ok * runs folder: */runs/two"])
+    doctor = several.pytest("--remex-doctor", ON)
+    plan = f"next: --remex-plan shows what would be sent (with {ON})"
+    doctor.stdout.fnmatch_lines(["ok * runs folder: */runs/two", plan])
 
 
 def test_the_same_place_by_another_way(several):

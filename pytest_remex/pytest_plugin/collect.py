@@ -265,7 +265,8 @@ class CollectMode(Mode):
     def _next_command(self, failed: Collection[str]) -> str:
         if failed:
             judges = self._judging.judges.items()
-            if any(each.collected.job.state.failed for node, each in judges if node in failed):
+            ran = [each.collected for node, each in judges if node in failed]
+            if any(each.job.state.failed or each.outputs.gone for each in ran):
                 return "--remex-submit --remex-retry sends failed experiments again"
             return (
                 "--remex-collect again if the check was wrong, without running anything; "

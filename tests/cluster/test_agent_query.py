@@ -111,6 +111,26 @@ def test_accounting_answers_for_a_job_that_the_controller_forgot(launch):
 
 
 @WITH_ACCOUNTING
+def test_accounting_answers_for_a_job_whose_files_were_touched(launch):
+    """Files that were touched, as against a purge, or copied do not hide the job that made them."""
+    days = 40 * 86400
+    stamp = time.strftime("%Y_%m_%d_%H_%M_%S", time.localtime(time.time() - days))
+    name = f"main_tams_time_{stamp}_sha_0123456789ab"
+    long = held(launch.submit(launch.add("long", "#!/bin/sh\nsleep 600\n")))
+    launch.release(long)
+    job = run(launch, name, "#!/bin/sh\n")
+    last = run(launch, "last", "#!/bin/sh\n")
+    until(lambda: ask(launch, "last", last).source == "sacct")
+    (launch.runs / name / ".remex" / "state.json").unlink(missing_ok=True)
+    (launch.runs / name / ".remex" / "run.json").write_text("{}")
+    launch.cluster.accounting.age(job, days)
+    launch.shims.put("exit 0", "squeue")
+    launch.shims.put(refuses("slurm_load_jobs error: Invalid job id specified"), "scontrol")
+    answer = ask(launch, name, job)
+    assert (answer.state, answer.source) == ("COMPLETED", "sacct")
+
+
+@WITH_ACCOUNTING
 def test_accounting_that_is_down_is_no_answer(launch):
     """With slurmdbd stopped a forgotten job is UNKNOWN, and sacct is named."""
     launch.add("r")

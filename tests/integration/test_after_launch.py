@@ -87,9 +87,10 @@ def test_a_purged_run_is_told_and_retried(project):
         shutil.rmtree(folder)
     result = project.pytest("--remex-collect")
     result.assert_outcomes(failed=3)
-    result.stdout.fnmatch_lines(
-        ["*the run directory is gone (purged?)*--remex-submit --remex-retry*"]
-    )
+    result.stdout.fnmatch_lines([
+        "*the run directory is gone (purged?)*--remex-submit --remex-retry*",
+        "next: --remex-submit --remex-retry sends failed experiments again",
+    ])  # fmt: skip
     plan = project.pytest("--remex-plan", "--remex-retry")
     plan.stdout.fnmatch_lines(["*3 jobs*3 of them again*"])
     project.ran("--remex-retry")

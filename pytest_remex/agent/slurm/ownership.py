@@ -4,7 +4,9 @@ A job is ours if its WorkDir is the run directory, or the folder of the array or
 belongs to, now or before the runs folder was moved. This is checked wherever Slurm reports a job.
 """
 
+import calendar
 import os
+import re
 import time
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
@@ -17,6 +19,7 @@ from pytest_remex.common.jobs import JobId, number_of
 from pytest_remex.common.parts import RunJob
 
 _DAY = 86400.0
+_NAMED = re.compile(r"_time_(\d{4}(?:_\d\d){5})_sha_")
 _QUOTES = str.maketrans("\"'", "``")
 
 
@@ -78,11 +81,17 @@ class LocatedJob(NamedTuple):
 
     @property
     def earliest(self) -> float:
-        """A time before the job was submitted, in seconds since 1970."""
+        """A time before the job was submitted, in seconds since 1970.
+
+        Files may have been touched, as against a purge, or copied, and the name is in the local
+        time of a client: the earlier one counts.
+        """
         try:
-            return os.lstat(paths.in_run(self.path, paths.RUN)).st_mtime - _DAY
+            written = os.lstat(paths.in_run(self.path, paths.RUN)).st_mtime
         except OSError:
-            return time.time() - 365 * _DAY
+            written = time.time() - 364 * _DAY
+        earlier = min(written, _named_time(self.directory)) - _DAY
+        return max(earlier, _DAY)  # sacct takes no time before 1970
 
     def is_packed(self) -> bool:
         """Return whether the run belongs to a pack, without reading its run directory."""
@@ -120,6 +129,16 @@ class LocatedJob(NamedTuple):
     def _groups(self) -> List[str]:
         above = paths.groups(self.runs)
         return [os.path.join(above, name) for name in fs.listing(above)]
+
+
+def _named_time(directory: str) -> float:
+    """Return the time in a run directory's name, as that of the time zone that is ahead most."""
+    found = _NAMED.search(directory)
+    try:
+        named = time.strptime(found.group(1), "%Y_%m_%d_%H_%M_%S") if found else None
+    except ValueError:
+        named = None
+    return calendar.timegm(named) - _DAY if named else time.time()
 
 
 def locate(runs: str, asked: Iterable[RunJob]) -> Dict[str, List[LocatedJob]]:

@@ -129,8 +129,7 @@ def share(
             journal.close()
         remote = record.launch.remote
         with suppress(RemoteError):
-            for _ in connect(remote).ask(AppendRecord(remote.runs, part)):
-                pass
+            connect(remote).tell(AppendRecord(remote.runs, part))
 
 
 def adopt(connection: Connection, launches: Path, known: Iterable[str]) -> list[str]:

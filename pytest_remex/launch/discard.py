@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from pytest_remex.common.claims import Discard, Discarded, NotDiscarded
 from pytest_remex.common.protocol import Tidy
-from pytest_remex.common.records import AppendRecord
 from pytest_remex.display import counted, some_of
 from pytest_remex.errors import RecordError, RepositoryError
 from pytest_remex.launch.options import Grouping
@@ -109,8 +108,7 @@ def _discard(session: LaunchSession, runs: Sequence[RunRecord], found: Discarded
             found.live[run.directory] = _with_job(session, run, event.job)
         else:
             found.failed[run.directory] = event.message
-    for _ in session.connection.ask(AppendRecord(launch.remote.runs, session.next_part())):
-        pass
+    session.send_record()
 
 
 def _with_job(session: LaunchSession, run: RunRecord, job: str) -> RecordedRun:
@@ -213,7 +211,6 @@ def _sweep(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Service
             for worker, tips in record.left.items():
                 publisher_for(launch, worker, git, connection, tips).withdraw()
                 named = "" if worker == launch.id else worker
-                for _ in connection.ask(Tidy(clone, remote.runs, launch.id, launch.token, named)):
-                    pass
+                connection.tell(Tidy(clone, remote.runs, launch.id, launch.token, named))
                 journal.write([Swept(worker)])
         return

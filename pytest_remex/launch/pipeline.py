@@ -37,7 +37,6 @@ from pytest_remex.common.protocol import (
     SubmitWarning,
     Tidy,
 )
-from pytest_remex.common.records import AppendRecord
 from pytest_remex.display import Progress
 from pytest_remex.launch.session import LaunchSession
 from pytest_remex.launch.submissions import Submission, form_submissions
@@ -138,11 +137,9 @@ def finish(session: LaunchSession) -> None:
         session.publisher.withdraw()
     finally:  # origin may let no branch be deleted
         request = Tidy(session.clone, runs, launch.id, launch.token, worker)
-        for _ in session.connection.ask(request):
-            pass
+        session.connection.tell(request)
     session.journal.write([Tidied()])
-    for _ in session.connection.ask(AppendRecord(runs, session.next_part())):
-        pass
+    session.send_record()
 
 
 def _publish(session: LaunchSession, batch: Batch, shas: Sequence[str]) -> Source | None:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from pytest_remex import names
 from pytest_remex.common.claims import TakenBy
-from pytest_remex.common.records import LaunchOpened, OpenLaunch, RecordPart
+from pytest_remex.common.records import AppendRecord, LaunchOpened, OpenLaunch, RecordPart
 from pytest_remex.display import one_line
 from pytest_remex.errors import RecordError
 from pytest_remex.io import writing
@@ -145,6 +145,10 @@ class LaunchSession:
         part = packed(self.journal.name, self.copied, data := self.journal.written(self.copied))
         self.copied += len(data)
         return part
+
+    def send_record(self) -> None:
+        """Send what was written to the record since it was last sent to the runs folder."""
+        self.connection.tell(AppendRecord(self.launch.remote.runs, self.next_part()))
 
     def members(self, keys: Collection[str]) -> list[RunRecord]:
         """Return the runs in some submissions; all runs of a launch are too many for each batch."""

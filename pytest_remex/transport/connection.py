@@ -140,6 +140,11 @@ class Connection:
         """
         return self._started().ask(request)
 
+    def tell(self, request: Request) -> None:
+        """Send a request whose answer says no more than that it was carried out; as `ask`."""
+        for _ in self.ask(request):
+            pass
+
     def start(self) -> None:
         """Start the agent, which imports its modules until it is first asked. Raises as `ask`."""
         self._started()

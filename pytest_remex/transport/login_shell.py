@@ -172,7 +172,7 @@ class Greeting:
         if code is not None:  # that of the last command in a login file, if nothing was said
             what = f"the shell there ended (exit code {code}) before it started python3"
         elif self._size >= _MAX_NOISE:
-            what = f"the shell wrote {self._size >> 20} MiB of other text"
+            what = f"the shell wrote {_MAX_NOISE >> 20} MiB of other text"
         kind = RemoteError if code is None else ShellEndedError
         return kind(
             f"python3 did not start on {place}: {what}{output}. The usual cause is a login file "

@@ -90,11 +90,6 @@ class Outcome:
         return cls(State.ALREADY, run.run.job, launch.id, by=by)
 
     @classmethod
-    def of_released(cls, run: RecordedRun) -> Outcome | None:
-        """Return the outcome of an experiment that another client submitted; None if it has not."""
-        return cls.already(run) if run.run.stage is Stage.RELEASED else None
-
-    @classmethod
     def unfinished(cls, launch: str, who: str) -> Outcome:
         """Return the outcome of an experiment that another client has begun to submit."""
         why = (
@@ -124,16 +119,12 @@ class Outcome:
         return cls(State.OTHER_BASE, run.job, launch.id, why)
 
     @classmethod
-    def unjudged(cls, run: RecordedRun) -> Outcome:
-        """Return the outcome of a completed experiment whose retry depends on its verdict."""
-        why = "completed, and no collect here has judged it: run --remex-collect first"
-        return cls(State.UNJUDGED, run.run.job, run.record.launch.id, why)
-
-    @classmethod
     def unsent(cls, known: KnownRuns, decision: Decision) -> Outcome | None:
         """Return the outcome of an experiment that gets no new run; None if it is submitted."""
-        if known.decisive_run is not None and decision is Decision.UNJUDGED:
-            return cls.unjudged(known.decisive_run)
+        last = known.decisive_run
+        if last is not None and decision is Decision.UNJUDGED:
+            why = "completed, and no collect here has judged it: run --remex-collect first"
+            return cls(State.UNJUDGED, last.run.job, last.launch.id, why)
         if known.run is not None and decision is Decision.ELSEWHERE:
             return cls.unfinished_run(known.run)
         if known.run is not None and decision is Decision.ALREADY:
@@ -217,11 +208,6 @@ class Candidate:
         """Whether the retried run is on another base."""
         earlier = self.known.earlier
         return earlier is not None and self.retried is earlier.recorded
-
-    @property
-    def is_unconditional(self) -> bool:
-        """Whether its run is submitted whatever became of the previous one."""
-        return self.decision is Decision.AGAIN
 
     def make_by(self, recipe: int) -> None:
         """Use the experiment as it was prepared by a recipe."""

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from pytest_remex.common.claims import Claim, Condition, JobOfRun, TakenBy, WantedClaim
 from pytest_remex.launch.candidate import Candidate, Outcome, State
-from pytest_remex.launch.decision import is_continued_elsewhere
+from pytest_remex.launch.decision import Decision, is_continued_elsewhere
 from pytest_remex.launch.session import LaunchSession, launch_of
 from pytest_remex.model import Commit
 from pytest_remex.records.copies import check_names
 from pytest_remex.records.fields import variant_to_json
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.records.schema import RunRecord
+from pytest_remex.records.schema import RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, record_path
 
 ROUNDS = 3
@@ -55,7 +55,8 @@ def wanted_claim(
     previous = candidate.previous
     run = previous.run
     job = JobOfRun(previous.launch.token, run.commit.sha, run.job_number)
-    return WantedClaim(claim, job, not run.settled and not candidate.is_unconditional)
+    is_unplaced = not run.settled and candidate.decision is not Decision.AGAIN
+    return WantedClaim(claim, job, is_unplaced)
 
 
 def _digest(session: LaunchSession, claim: Claim) -> str:
@@ -78,7 +79,9 @@ def follow(candidate: Candidate, taken: TakenBy, run: RecordedRun | None) -> boo
         Whether the run is unfinished, and this client continues it.
 
     """
-    outcome = _outcome_of(taken) or (run and Outcome.of_released(run))
+    outcome = _outcome_of(taken)
+    if outcome is None and run is not None and run.run.stage is Stage.RELEASED:
+        outcome = Outcome.already(run)
     if outcome is None and run is not None and is_continued_elsewhere(run):
         outcome = Outcome.unfinished_run(run)
     claim = taken.claim

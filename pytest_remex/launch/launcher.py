@@ -18,7 +18,6 @@ from pytest_remex.launch.claims import run_of_claim, wanted_claim
 from pytest_remex.launch.discard import clean_up_after_crashes
 from pytest_remex.launch.known import KnownLaunches
 from pytest_remex.launch.options import Folders, LaunchOptions
-from pytest_remex.launch.recognition import named_today
 from pytest_remex.launch.session import (
     LaunchSession,
     Services,
@@ -33,6 +32,7 @@ from pytest_remex.records.schema import (
     MAY_HAVE_JOB,
     Committed,
     Event,
+    Renamed,
     RunRecord,
     Shared,
     Stage,
@@ -120,7 +120,7 @@ class Launcher:
         if recorded is None:
             return None
         self._found.append(recorded)
-        run, events = named_today(recorded, prepared)
+        run, events = _named_today(recorded, prepared)
         if events:
             with self._journal(recorded.record) as journal:
                 journal.write(events)
@@ -240,6 +240,43 @@ class Launcher:
         session = resume(record, candidate.repo, candidate.remote, services, options.grouping)
         session.fill_from(candidate.prepared.inputs)
         return session
+
+
+def _named_today(recorded: RecordedRun, prepared: Prepared) -> tuple[RunRecord, list[Event]]:
+    """Return a run under an experiment's names, and what its record does not say of that yet.
+
+    Args:
+        recorded: The run.
+        prepared: The experiment, which has this run: maybe of another sweep, or of another variant
+            of the grid.
+
+    """
+    run, events = recorded.run, list[Event]()
+    if not recorded.is_of(prepared.variant):
+        events.append(Shared(run.commit.sha, prepared.variant))
+    if not _is_named(run, prepared):
+        names = _names(prepared, recorded)
+        if not any(_is_named(alias, prepared) for alias in run.aliases):
+            events.append(names)
+        run = names.apply(run)
+    return run, events
+
+
+def _is_named(run: RunRecord | Renamed, prepared: Prepared) -> bool:
+    return (run.node, dict(run.point)) == (prepared.node, dict(prepared.experiment.point))
+
+
+def _names(prepared: Prepared, recorded: RecordedRun) -> Renamed:
+    """Return the event that sets a run's names to the experiment's current ones."""
+    sweep, launched = prepared.experiment.sweep.name, recorded.launch.name
+    return Renamed(
+        commit=recorded.run.commit.sha,
+        node=prepared.node,
+        id=prepared.experiment.id,
+        point=prepared.experiment.point,
+        parameters=prepared.parameters,
+        sweep=sweep if sweep != launched else "",
+    )
 
 
 def _by_launch(candidates: Sequence[Candidate]) -> list[list[int]]:

@@ -17,7 +17,7 @@ from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.model import Commit, Remote, Repo
 from pytest_remex.records.added import replicate_of
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.records.schema import Event, Renamed, RunRecord, Shared, Stage
+from pytest_remex.records.schema import Stage
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import differing, read_input_tree
 from pytest_remex.repo.inputs import Inputs
@@ -339,40 +339,3 @@ def _is_lost(recorded: RecordedRun, sha: str, repository: Git) -> bool:
     run = recorded.run
     begun = {Stage.COMMITTED} if recorded.record.own else {Stage.COMMITTED, Stage.PUSHED}
     return run.stage in begun and run.commit.sha != sha and not repository.has(run.commit.sha)
-
-
-def named_today(recorded: RecordedRun, prepared: Prepared) -> tuple[RunRecord, list[Event]]:
-    """Return a run under an experiment's names, and what its record does not say of that yet.
-
-    Args:
-        recorded: The run.
-        prepared: The experiment, which has this run: maybe of another sweep, or of another variant
-            of the grid.
-
-    """
-    run, events = recorded.run, list[Event]()
-    if not recorded.is_of(prepared.variant):
-        events.append(Shared(run.commit.sha, prepared.variant))
-    if not _is_named(run, prepared):
-        names = _names(prepared, recorded)
-        if not any(_is_named(alias, prepared) for alias in run.aliases):
-            events.append(names)
-        run = names.apply(run)
-    return run, events
-
-
-def _is_named(run: RunRecord | Renamed, prepared: Prepared) -> bool:
-    return (run.node, dict(run.point)) == (prepared.node, dict(prepared.experiment.point))
-
-
-def _names(prepared: Prepared, recorded: RecordedRun) -> Renamed:
-    """Return the event that sets a run's names to the experiment's current ones."""
-    sweep, launched = prepared.experiment.sweep.name, recorded.launch.name
-    return Renamed(
-        commit=recorded.run.commit.sha,
-        node=prepared.node,
-        id=prepared.experiment.id,
-        point=prepared.experiment.point,
-        parameters=prepared.parameters,
-        sweep=sweep if sweep != launched else "",
-    )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
+from pytest_remex.common.redact import redact
 from pytest_remex.config import ConfigText, Settings, load
 from pytest_remex.config.settings import find_places, full_name, leaves
 from pytest_remex.errors import ConfigError
@@ -204,10 +205,11 @@ def _program(names: list[str]) -> str | None:
 
 
 def _origin(top: Path) -> str | None:
+    """Return the address of the remote origin, without the credentials in it."""
     config = top / ".git" / "config"
     text = config.read_text("utf-8", "replace") if config.is_file() else ""
     match = re.search(r'^\[remote "origin"\][^\[]*?^\s*url\s*=\s*(\S+)', text, re.MULTILINE)
-    return match[1] if match else None
+    return redact(match[1]) if match else None
 
 
 def _sweeps(project: Project) -> str:

@@ -52,6 +52,15 @@ def test_result_runs_as_it_stands(bare, name):
     assert "output_lines" in (project.output / "first" / "results.csv").read_text()
 
 
+def test_no_credentials_are_written(bare):
+    """The settings name the address of origin without the token in it: they will be committed."""
+    bare.git("remote", "add", "origin", "https://me:glpat-123@example.org/star.git")
+    assert bare.pytest("--remex-init").ret == 0
+    written = (bare.path / "pytest.ini").read_text()
+    assert "https://***@example.org/star.git" in written
+    assert "glpat" not in written
+
+
 def test_nothing_to_vary(bare):
     """Without a config file the sweep writes one for the program, and this runs too."""
     project = bare

@@ -184,17 +184,6 @@ def _missing_output_folder(header: Header, checkout: Path) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadBack:
-    """The content of a checkout's config files, and their readers' warnings.
-
-    `config` is None if no reader reads them.
-    """
-
-    config: Config | None
-    warnings: tuple[str, ...]
-
-
 def refuse_missing_config_file(experiment: Experiment, tracked: Iterable[bytes]) -> None:
     """Refuse a `config_file` that is not in the patched checkout.
 
@@ -231,28 +220,30 @@ def check_config(experiment: Experiment, hook: pluggy.HookRelay) -> Iterator[str
         SweepError: A name that is there has another value, or no reader reads the `config_file`.
 
     """
-    files, read = experiment.sweep.config_files, _read_back(experiment, hook)
-    yield from (f"reading the config back: {text}" for text in read.warnings)
-    if read.config is None:
-        if files and not read.warnings:
+    files = experiment.sweep.config_files
+    config, told = _read_back(experiment, hook)
+    yield from (f"reading the config back: {text}" for text in told)
+    if config is None:
+        if files and not told:
             raise SweepError(
                 f"{experiment.id}: no reader reads the config_file {' or '.join(files)}: name a "
                 f"file that one reads, or implement the hook pytest_remex_config in conftest.py"
             )
         return
-    if wrong := config_differences(experiment.asked, read.config, found="the checkout has"):
+    if wrong := config_differences(experiment.asked, config, found="the checkout has"):
         raise SweepError(
             f"{experiment.id}: after the patch the config is not the one asked for: "
             f"{'; '.join(wrong)}; let the patch write it, or correct the sweep"
         )
-    if missing := config_omissions(experiment.config, read.config):
+    if missing := config_omissions(experiment.config, config):
         yield (
             f"{' and '.join(files) or 'the config'} does not have {', '.join(missing)}, so that "
             f"their values cannot be compared"
         )
 
 
-def _read_back(experiment: Experiment, hook: pluggy.HookRelay) -> ReadBack:
+def _read_back(experiment: Experiment, hook: pluggy.HookRelay) -> tuple[Config | None, list[str]]:
+    """Return the config in a checkout, None if no reader reads it; and the readers' warnings."""
     config: Any = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -261,7 +252,7 @@ def _read_back(experiment: Experiment, hook: pluggy.HookRelay) -> ReadBack:
                 found: Any = hook.pytest_remex_config(path=experiment.path, config_file=name)
             # not merged into one dict: a reader's mapping may find other spellings
             config = ChainMap(found, config) if config and found else found or config
-    return ReadBack(config, tuple(dict.fromkeys(str(each.message) for each in caught)))
+    return config, list(dict.fromkeys(str(each.message) for each in caught))
 
 
 def by_recipe(first: Prepared, made: Prepared, recipe: int) -> Prepared:

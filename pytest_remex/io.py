@@ -110,3 +110,15 @@ def prepare_output_folder(folder: Path) -> None:
     except OSError as error:
         otherwise = "move away what is in its place or choose another folder (remex_output)"
         raise RecordError(unwritable(folder, error, otherwise)) from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names of a folder's files to the disk. Raises `OSError` if that fails."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # the file system cannot flush folders, as on SMB mounts
+            raise
+    finally:
+        os.close(descriptor)

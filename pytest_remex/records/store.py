@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_remex.errors import RecordError, SweepError
-from pytest_remex.io import AGAIN, reading, unwritable, writing
+from pytest_remex.io import AGAIN, reading, sync_folder, unwritable, writing
 from pytest_remex.names import launch_stamp
 from pytest_remex.records.fields import Collected, Json, check, encoded, parsed
 from pytest_remex.records.launch import (
@@ -385,16 +385,8 @@ def _title(path: Path) -> str:
 def _create(path: Path) -> None:
     try:
         path.open("xb").close()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         raise
     except OSError as error:
         raise RecordError(unwritable(_title(path), error)) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -151,7 +151,10 @@ def test_a_job_whose_number_went_to_another_is_lost(launch):
 
 @WITH_ACCOUNTING
 def test_a_job_is_lost_only_where_accounting_proves_it(launch):
-    """Accounts from before and after it, none of it, and the controller's word make a job LOST."""
+    """Accounts from before and after it, none of it, and the controller's word make a job LOST.
+
+    An account that only the list of all jobs has is one of it.
+    """
     run(launch, "a", "#!/bin/sh\n")
     last = run(launch, "b", "#!/bin/sh\n")
     until(lambda: ask(launch, "b", last).source == "sacct")
@@ -165,6 +168,10 @@ def test_a_job_is_lost_only_where_accounting_proves_it(launch):
     answer = ask(launch, "r", last)
     assert (answer.state, UNREACHABLE in answer.reason) == ("UNKNOWN", True)
     launch.shims.put(refuses("slurm_load_jobs error: Invalid job id specified"), "scontrol")
+    hidden = f'$REAL "$@" | grep -v ^{last}; exit 0'
+    launch.shims.put(f'case " $* " in *" -j "*) {hidden};; esac; exec $REAL "$@"', "sacct")
+    assert ask(launch, "r", last).state == "UNKNOWN"
+    launch.shims.put(hidden, "sacct")
     until(lambda: ask(launch, "r", last).state == "LOST")
 
 

@@ -48,6 +48,17 @@ def test_the_job_that_was_settled_on_stays(tmp_path):
     assert attempts.settled(notes, 1, attempts.read(notes, 1)) == "8"
 
 
+def test_an_agent_that_is_watched(tmp_path):
+    """An attempt is watched while its agent lives, not by an equal process on another host."""
+    os.close(attempts.begin(str(tmp_path), 1, 1))
+    (here,) = attempts.read(str(tmp_path), 1)
+    assert here.watched
+    there = here._replace(author=here.author._replace(host="another"))
+    assert not there.watched
+    gone = here._replace(author=here.author._replace(birth="0"))
+    assert not gone.watched
+
+
 def test_there_is_no_note_without_its_author(tmp_path):
     """An agent that ends before its note is written, as on a full disk, leaves none behind."""
     command = [sys.executable, "-c", WITHOUT_ROOM, str(tmp_path)]

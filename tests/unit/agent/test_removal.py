@@ -30,9 +30,13 @@ def remove(agent, run, asked=RUN, *, only_measure=False):
 
 
 def test_measured_and_removed(agent, run):
-    """A run directory is measured, then removed, then missing."""
+    """A run directory is measured, then removed, then missing; a link in it is one small file."""
+    large = run.parent / "large"
+    large.write_bytes(b"x" * 100_000)
+    (run / "link").symlink_to(large)
     measured = remove(agent, run, only_measure=True)
-    assert (measured.files, measured.refused) == (3, "")
+    assert (measured.files, measured.refused) == (4, "")
+    assert measured.bytes < 1_000
     assert run.is_dir()
     assert remove(agent, run) == measured
     assert not run.exists()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_remex.display import clean
 from pytest_remex.errors import RemexError
 from pytest_remex.io import writing
 from pytest_remex.model import SCRIPT
@@ -42,9 +43,9 @@ def init(config: pytest.Config) -> int:
                 file.write(text)
     except RemexError as error:
         raise pytest.UsageError(str(error)) from None
-    print(f"remex init in {top}")  # noqa: T201 - pytest's terminal is not there yet
-    for line in (*_what_was_done(project, files), f"next: {_next(top, list(files), project)}"):
-        print(line)  # noqa: T201 - see above
+    done, following = _what_was_done(project, files), _next(top, list(files), project)
+    for line in (f"remex init in {top}", *done, f"next: {following}"):
+        print(clean(line))  # noqa: T201 - pytest's terminal is not there yet
     return 0
 
 

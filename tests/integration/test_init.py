@@ -61,6 +61,15 @@ def test_no_credentials_are_written(bare):
     assert "glpat" not in written
 
 
+def test_no_escape_of_a_file_name_acts(bare):
+    """The name of a config file is shown without escape sequences."""
+    bare.write("input\x1b[31m.yaml", "gamma: 1.4\n")
+    result = bare.pytest("--remex-init")
+    assert result.ret == 0
+    assert "\x1b" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["wrote sweeps.py: varies gamma of input.yaml"])
+
+
 def test_nothing_to_vary(bare):
     """Without a config file the sweep writes one for the program, and this runs too."""
     project = bare

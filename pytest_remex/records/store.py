@@ -369,9 +369,13 @@ def _writer(home: Path) -> str:
         if not path.exists():
             draft = home / f".writer.{os.getpid()}"
             draft.write_text(secrets.token_hex(4), "ascii")
-            with suppress(FileExistsError):
+            try:
                 os.link(draft, path)
-            draft.unlink()
+            except FileExistsError:
+                pass
+            except OSError:  # a file system without hard links
+                draft.rename(path)
+            draft.unlink(missing_ok=True)
         digits = path.read_text("ascii", "replace")
     if not _WRITER.fullmatch(digits):
         raise RecordError(f"{path} is damaged: remove it, and {AGAIN}")

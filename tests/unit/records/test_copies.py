@@ -1,7 +1,9 @@
 """Copies of launch records: what is known, taken, checked, and put together."""
 
 import base64
+import errno
 import json
+import os
 import re
 import zlib
 
@@ -192,6 +194,22 @@ def test_who_collected_anothers_run(tmp_path, theirs, job, by):
     journal.close()
     (again,) = RunIndex.read(made.launches, [REMOTE]).records
     assert getattr(again.runs[SHA].collected, "by", None) == by
+
+
+def test_an_addition_where_files_cannot_be_linked(tmp_path, theirs, monkeypatch):
+    """On a file system without hard links an output folder still has one id for its additions."""
+
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    made = taken(tmp_path, theirs)
+    (record,) = index(made).records
+    journals = [Journal.resume(record), Journal.resume(record)]
+    assert len({each.name for each in journals}) == 1
+    assert len(list(made.launches.glob(".writer*"))) == 1
+    for each in journals:
+        each.close()
 
 
 def test_who_got_further_counts(tmp_path, theirs):

@@ -68,6 +68,23 @@ def test_what_did_not_change_is_not_judged_again(collected):
     assert (page.read_bytes(), scaled(collected)) == (before, table)
 
 
+def test_code_that_was_edited_meanwhile(collected):
+    """A verdict of code that was edited after it was loaded is not kept for the edited code."""
+    collected.write(
+        "conftest.py",
+        """
+        from pathlib import Path
+
+        def pytest_collection_finish():
+            Path("factors.py").write_text("FACTOR = 20\\n")
+        """,
+    )
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert (judged(collected), scaled(collected)) == (3, [20, 40, 60])
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert (judged(collected), scaled(collected)) == (3, [40, 80, 120])
+
+
 def test_a_new_file_beside_the_sweeps(collected):
     """A file that appears in the repository, which no check has read, has nothing judged again."""
     collected.write("notes_of_today", "new")

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Commit, Identity, Remote
-from pytest_remex.records.fields import Collected, Collection
+from pytest_remex.records.fields import (
+    Collected,
+    Collection,
+    header_from_json,
+    header_to_json,
+)
 from pytest_remex.records.index import RunIndex
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import (
@@ -93,6 +98,15 @@ def test_any_text_comes_back(tmp_path_factory, point, node, name, why):
     assert (found.node, found.point, found.stage, found.why) == (node, point, Stage.REJECTED, why)
     assert found.commit == one.commit
     assert found.identity == identity
+
+
+@pytest.mark.parametrize("script", ["run.sbatch", "jobs/evolve.sbatch"])
+def test_a_header_comes_back(script):
+    """All that a launch needs of a batch script is read back, and which script it is."""
+    lines = ("-J star", "-o out", "-e err", "-t 5", "-p main", "-n 4", "-H")
+    text = "".join(["#!/bin/bash\n", *(f"#SBATCH {line}\n" for line in lines)])
+    header = parse_header(text, script)
+    assert header_from_json(json.loads(json.dumps(header_to_json(header)))) == header
 
 
 def test_stages(journal):

@@ -61,6 +61,22 @@ def test_what_an_inspection_adds_is_removed(scratch):
         assert below(scratch.path) == before
 
 
+def test_an_inspection_meets_no_link_out(scratch, tmp_path_factory):
+    """Links that leave the checkout are committed, and are gone when the patch is inspected."""
+    outside = tmp_path_factory.mktemp("outside")
+    path = scratch.checkout()
+    (path / "inlist").unlink()
+    (path / "inlist").symlink_to(outside / "inlist")
+    (path / "logs").symlink_to(outside)
+    (path / "within").symlink_to("jobs")
+    links = []
+    patch = scratch.take(
+        lambda *_: links.extend(each.name for each in path.iterdir() if each.is_symlink())
+    )
+    assert [edit.path for edit in patch.edits] == [b"inlist", b"logs", b"within"]
+    assert links == ["within"]
+
+
 def test_folder_is_known_after_each_patch(scratch):
     """A new file is noticed in the next patch too, after one that changed a file beside it."""
     for name in ("a", "b"):

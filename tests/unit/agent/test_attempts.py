@@ -48,6 +48,19 @@ def test_the_job_that_was_settled_on_stays(tmp_path):
     assert attempts.settled(notes, 1, attempts.read(notes, 1)) == "8"
 
 
+def test_an_orphan(tmp_path):
+    """Beside the job that was settled on, a job of our comment or of a doubtful attempt is one."""
+    notes, first = str(tmp_path), attempts.begin(str(tmp_path), 1, 1)
+    os.write(first, b"7\n")
+    assert not attempts.is_orphan(notes, "9", is_marked=True)
+    attempts.end(first, 0)
+    assert attempts.is_orphan(notes, "9", is_marked=True)
+    assert not attempts.is_orphan(notes, "7", is_marked=True)
+    assert not attempts.is_orphan(notes, "9", is_marked=False)
+    attempts.end(attempts.begin(notes, 1, 2), 0)
+    assert attempts.is_orphan(notes, "9", is_marked=False)
+
+
 def test_an_agent_that_is_watched(tmp_path):
     """An attempt is watched while its agent lives, not by an equal process on another host."""
     os.close(attempts.begin(str(tmp_path), 1, 1))

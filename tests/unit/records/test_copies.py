@@ -17,9 +17,18 @@ from pytest_remex.records.copies import Copies
 from pytest_remex.records.fields import Collected
 from pytest_remex.records.index import RunIndex
 from pytest_remex.records.launch import Launch
-from pytest_remex.records.schema import Committed, Ended, Renamed, RunRecord, Stage, StageReached
+from pytest_remex.records.schema import (
+    Committed,
+    Ended,
+    Renamed,
+    RunRecord,
+    Shared,
+    Stage,
+    StageReached,
+)
 from pytest_remex.records.store import Journal
 from pytest_remex.sbatch.script import parse_header
+from pytest_remex.variant import GRID, Variant
 
 BASE, TREE, SHA = "b" * 40, "e" * 40, "c" * 40
 REMOTE = Remote("cluster", "/clone", "/runs")
@@ -264,6 +273,20 @@ def test_another_clients_names_for_a_run_are_added_to_its_own(tmp_path, theirs):
         for each in (found.newest(node, point), found.newest_of_sweep(sweep, point)):
             assert (each.run.node, each.run.point, each.run.commit.sha) == (node, point, SHA)
     assert found.newest("mine.py::grid[a=1]", {"a": 1}) is None
+
+
+def test_another_clients_variant_of_a_run(tmp_path, theirs):
+    """A variant of the grid that shares another client's run has it, and the grid keeps it."""
+    made = taken(tmp_path, theirs)
+    (record,) = index(made).records
+    variant = Variant(base="v1.2")
+    journal = Journal.resume(record)
+    journal.write([Shared(SHA, variant)])
+    journal.close()
+    found = RunIndex.read(made.launches, [REMOTE])
+    for each in (GRID, variant):
+        assert found.newest("sweeps.py::tams[a=1]", {"a": 1}, variant=each).run.commit.sha == SHA
+    assert found.newest("sweeps.py::tams[a=1]", {"a": 1}, variant=Variant(base="v1")) is None
 
 
 def test_names_stay_when_a_run_is_introduced_again(tmp_path):

@@ -18,7 +18,7 @@ from typing import Iterator, Optional, Set, Tuple, Type, TypeVar, Union
 
 from pytest_remex.agent.errors import UnreadableError, no_runs_folder
 from pytest_remex.common import paths
-from pytest_remex.common.files import open_regular
+from pytest_remex.common.files import open_regular, read_up_to
 from pytest_remex.common.typed_json import TypedJsonError, dumps, loads
 
 LARGEST = 1 << 20
@@ -79,7 +79,7 @@ def read(path: str, folder: Optional[int] = None, largest: int = LARGEST) -> Opt
     if opened is None:
         return None
     with open(opened, "rb") as file:
-        data = file.read(largest + 1)
+        data = read_up_to(file, largest + 1)
     if len(data) > largest:
         raise UnreadableError(path, f"it is larger than {largest} bytes")
     return data.decode("utf-8", "surrogateescape")

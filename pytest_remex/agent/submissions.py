@@ -7,6 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Union
 
 from pytest_remex.common import parts, paths, protocol
 from pytest_remex.common.claims import Discard
+from pytest_remex.common.files import read_up_to
 from pytest_remex.common.jobs import JobId
 from pytest_remex.common.parts import Array, HeaderOptions, Pack, UpstreamFiles
 
@@ -120,7 +121,7 @@ def _blob_of_file(path: str, like: str) -> str:
         with open(opened, "rb") as file:
             if not stat.S_ISREG(os.fstat(opened).st_mode):
                 return ""
-            return _blob(file.read(_LARGEST_SCRIPT), like)
+            return _blob(read_up_to(file, _LARGEST_SCRIPT), like)
     except OSError:
         return ""
 

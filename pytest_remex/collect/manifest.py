@@ -19,7 +19,7 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from pytest_remex.common.files import is_regular, open_regular
+from pytest_remex.common.files import is_regular, open_regular, read_up_to
 from pytest_remex.common.typed_json import from_json
 from pytest_remex.io import replace_file, writing
 from pytest_remex.names import text_digest
@@ -204,7 +204,7 @@ def read_note(path: Path) -> dict[str, Any]:
         if opened is None:
             raise ValueError(f"{path} is not a regular file")
         with open(opened, "rb") as file:  # noqa: PTH123 - a descriptor
-            content = file.read(LARGEST + 1)
+            content = read_up_to(file, LARGEST + 1)
         if len(content) > LARGEST:
             raise ValueError(f"{path} has more than {LARGEST} bytes")
         found = json.loads(content.decode("utf-8", "surrogateescape"))

@@ -58,6 +58,18 @@ def open_regular(
     return None
 
 
+def read_up_to(file: BinaryIO, most: int) -> bytes:
+    """Return at most so many bytes of an open file from its start, as `file.read(most)` does.
+
+    That reserves memory for as many bytes first: for a small file it takes several times as long.
+    """
+    size = os.fstat(file.fileno()).st_size
+    data = file.read(min(size + 1, most))
+    if len(data) > size:  # it has grown meanwhile, or its size is not known, as in /proc
+        data += file.read(most - len(data))
+    return data
+
+
 class FilesBelow:
     """The regular files below a folder; none is opened through a link in its path."""
 

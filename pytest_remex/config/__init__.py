@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_remex.common.files import read_up_to
 from pytest_remex.config.ini_file import patch_ini, read_ini
 from pytest_remex.config.json_file import patch_json, patch_json5, read_json, read_json5
 from pytest_remex.config.namelist_file import has_groups, patch_namelist, read_namelist
@@ -231,7 +232,7 @@ def load(path: Path) -> ConfigText:
     """Read a config file; raises `ConfigError` if that fails."""
     try:
         with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
+            data = read_up_to(file, _LARGEST + 1)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}: name a file of the checkout") from error
     if len(data) > _LARGEST:

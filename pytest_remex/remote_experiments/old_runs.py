@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_remex import names
+from pytest_remex.common.files import read_up_to
 from pytest_remex.common.paths import REMEX
 from pytest_remex.config.settings import leaves
 from pytest_remex.errors import RecordError, RemexError
@@ -272,7 +273,7 @@ def _load_plain(path: Path) -> object:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
+            data = read_up_to(file, _LARGEST + 1)
         found: object = _PlainUnpickler(io.BytesIO(data[:_LARGEST]), encoding="utf-8").load()
         _check_plain(found, set(), 0)
     except Exception as error:  # noqa: BLE001 - damaged pickles raise all kinds of errors

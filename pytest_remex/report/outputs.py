@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from pytest_remex.common.files import open_regular
+from pytest_remex.common.files import open_regular, read_up_to
 from pytest_remex.report.columns import href
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def read_inside(path: Path, root: Path, largest: int = LARGEST) -> bytes:
     if file is None:
         return b""
     with file:
-        content = file.read(largest + 1)
+        content = read_up_to(file, largest + 1)
     return content if len(content) <= largest else b""
 
 

@@ -38,7 +38,8 @@ _HISTORY = tuple(
 _TAIL = 1 << 18
 _LARGE = 1 << 20
 _MODEL = "model_number"
-_BLOCK = 1 << 20
+_BLOCK = 1 << 16
+"""More would be reserved anew for each small file, which takes longer than to read it."""
 _LONGEST_LINE = 1 << 16
 _LONGEST_REASON = 200
 
@@ -305,7 +306,7 @@ def scan_log(blocks: Iterable[str]) -> JobLog:
 
 
 def read_log(paths: Iterable[Path]) -> JobLog:
-    """Read files of a job's output, one after the other, a megabyte at a time."""
+    """Read files of a job's output, one after the other, a piece at a time."""
     return scan_log(block for path in paths for block in _blocks(path))
 
 

@@ -48,6 +48,18 @@ def test_the_job_that_was_settled_on_stays(tmp_path):
     assert attempts.settled(notes, 1, attempts.read(notes, 1)) == "8"
 
 
+def test_the_attempts_of_each_submission(tmp_path):
+    """Notes tell a folder's submissions apart, and have their attempts in order."""
+    notes = str(tmp_path)
+    for number in (*range(11, 0, -1), 12):
+        os.close(attempts.begin(notes, 2, number))
+    for job_number in (10, 9):
+        os.close(attempts.begin(notes, job_number, 1))
+    assert attempts.job_numbers(notes) == [2, 9, 10]
+    assert [each.number for each in attempts.read(notes, 2)] == [*range(1, 13)]
+    assert [each.number for each in attempts.read(notes, 10)] == [1]
+
+
 def test_an_orphan(tmp_path):
     """Beside the job that was settled on, a job of our comment or of a doubtful attempt is one."""
     notes, first = str(tmp_path), attempts.begin(str(tmp_path), 1, 1)

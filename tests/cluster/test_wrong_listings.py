@@ -45,6 +45,23 @@ def test_lag_while_cancelling(user, cluster, shims, tmp_path, lag):
     wait_until(lambda: len(cancelled(user, cluster)) == 3, "all are cancelled")
 
 
+@SINGLE_AND_ARRAY
+def test_moved_and_not_listed(user, cluster, shims, options):
+    """A job that a listing lacks is its run's, also if the runs folder was moved since."""
+    user.script("touch begun; sleep 300")
+    user.submit(*options)
+    wait_until(lambda: len([*user.project.runs.glob("*/begun")]) == 3, "all jobs run")
+    new = user.project.runs.with_name("moved")
+    user.project.runs.rename(new)
+    user.ini(remex_runs=str(new))
+    shims.put("exit 0", "squeue")
+    states = {row["state"] for row in user.states().values()}
+    assert states <= NOT_WRONG - {"UNKNOWN"}
+    assert "3 already submitted" in user.pytest("--remex-submit", "--remex-retry").succeeded()
+    user.pytest("--remex-cancel").succeeded()
+    wait_until(lambda: len(cancelled(user, cluster)) == 3, "all are cancelled")
+
+
 def cancelled(user, cluster):
     """Return the user's cancelled jobs."""
     several = jobs_below(cluster, user.project.runs).values()

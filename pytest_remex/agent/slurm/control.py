@@ -6,7 +6,7 @@ from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
 from pytest_remex.agent import attempts, fs, process
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.slurm import client, commands, parse
-from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, locate, spellings
+from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, is_folder, locate
 from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
@@ -103,10 +103,14 @@ def cancel_orphans(
     """
     above = paths.groups(runs)
     folders = [*asked, *(os.path.join(above, name) for name in fs.listing(above))]
-    notes = {name: paths.remex(folder) for folder in folders for name in spellings(folder)}
+    known = {os.path.basename(folder): folder for folder in folders}
     # each of our jobs has a comment; a job that the user submitted by hand seldom has one
     held = [row for row in rows if row.held_by_user and row.comment]
-    orphans = {number_of(row.id) for row in held if _is_orphan(row, notes.get(row.work_dir, ""))}
+    orphans = {
+        number_of(row.id)
+        for row in held
+        if _is_orphan(row, known.get(os.path.basename(row.work_dir), ""))
+    }
     for some in client.chunks(sorted(orphans, key=int)):
         client.run(commands.cancel_held(some, cluster))
         reply.send(OrphansCancelled(some))
@@ -127,7 +131,7 @@ def _look_up(jobs: List[LocatedJob], refused: Dict[str, Refusal]) -> Set[str]:
         text = texts.get(job.number)
         if text is None:
             refused[job.number] = Refusal(failure)
-        elif text and not parse.shows_folder(text, job.work_dirs()):
+        elif text and not job.is_shown(text):
             refused[job.number] = _lost(job)
         elif parse.shows_held(text):
             held.add(job.number)
@@ -189,7 +193,7 @@ def _not_ours(jobs: List[LocatedJob], cluster: str) -> Dict[str, Refusal]:
     texts, failure = _shown(list(unlisted.values())[:_MOST])
     for job in jobs:
         text = texts.get(job.number, "")
-        if job.number in unlisted and not parse.shows_folder(text, job.work_dirs()):
+        if job.number in unlisted and not job.is_shown(text):
             gone = Refusal(failure or _GONE.format(job.job))
             refused[job.job] = _lost(job) if text else gone
     return refused
@@ -215,10 +219,12 @@ def _note_cancelled(job: LocatedJob) -> None:
         fs.touch(path)
 
 
-def _is_orphan(row: SqueueRow, notes: str) -> bool:
-    """Return whether a held job in the folder of these notes is ours and belongs to no run."""
+def _is_orphan(row: SqueueRow, folder: str) -> bool:
+    """Return whether a held job is ours, started in this folder, and belongs to no run."""
     is_marked = row.comment.startswith("remex:")
+    if not folder or not is_folder(row.work_dir, folder):
+        return False
     try:
-        return bool(notes) and attempts.is_orphan(notes, number_of(row.id), is_marked=is_marked)
+        return attempts.is_orphan(paths.remex(folder), number_of(row.id), is_marked=is_marked)
     except UnreadableError:
         return False

@@ -7,7 +7,7 @@ from pytest_remex.agent.attempts import DOUBT
 from pytest_remex.agent.discard import answer, refuse, units_to_end
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.slurm import client, commands, groups
-from pytest_remex.agent.slurm.ownership import spellings
+from pytest_remex.agent.slurm.ownership import is_folder
 from pytest_remex.agent.slurm.reconcile import Timeouts, resolve
 from pytest_remex.agent.slurm.submit import PATIENCE
 from pytest_remex.agent.submissions import LocatedSubmission
@@ -89,10 +89,10 @@ def _cancelled(jobs: List[SubmittedUnit], cluster: str) -> List[str]:
 
 def _words(jobs: List[SubmittedUnit], cluster: str) -> Dict[str, Set[str]]:
     """Return the states of jobs by number, as far as they start where we submitted them."""
-    folders = {number_of(job): spellings(unit.folder) for unit, job in jobs}
+    folders = {number_of(job): unit.folder for unit, job in jobs}
     found: Dict[str, Set[str]] = {number: set() for number in folders}
     for row in client.listing(cluster, folders):
         number = number_of(row.id)
-        if row.work_dir in folders.get(number, ()):
+        if number in folders and is_folder(row.work_dir, folders[number]):
             found[number].add("HELD" if row.held_by_user else row.word)
     return found

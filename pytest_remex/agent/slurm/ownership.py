@@ -12,7 +12,7 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import UnreadableError
-from pytest_remex.agent.slurm import client, groups
+from pytest_remex.agent.slurm import client, groups, parse
 from pytest_remex.agent.slurm.parse import SqueueRow, without_colours
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import JobId, number_of
@@ -26,10 +26,11 @@ _QUOTES = str.maketrans("\"'", "``")
 def spellings(folder: str) -> Set[str]:
     """Return the spellings of a folder in a job's WorkDir; sacct replaces quotes by backticks.
 
-    Colours are removed from Slurm's answers. The folder's path contains no links: `serve` resolves
-    the runs folder.
+    Colours are removed from Slurm's answers, and line breaks from scontrol's. The folder's path
+    contains no links: `serve` resolves the runs folder.
     """
-    return {folder, folder.translate(_QUOTES), without_colours(folder)}
+    plain = {folder, folder.translate(_QUOTES), without_colours(folder)}
+    return plain | {folder.replace("\n", " ")}
 
 
 def is_folder(work_dir: str, folder: str) -> bool:
@@ -104,10 +105,9 @@ class LocatedJob(NamedTuple):
         group = os.path.join(paths.groups(self.runs), os.path.basename(work_dir))
         return is_folder(work_dir, group) and self._may_be_in_group(group)
 
-    def work_dirs(self) -> Set[str]:
-        """Return all possible WorkDirs of this run's job."""
-        mine = [self.path, *filter(self._may_be_in_group, self._groups())]
-        return {name for folder in mine for name in spellings(folder)}
+    def is_shown(self, text: str) -> bool:
+        """Return whether `scontrol -o show job` shows this run's job."""
+        return any(map(self.owns, parse.work_dirs(text)))
 
     def _may_be_in_group(self, group: str) -> bool:
         """Return whether the run belongs to a group, or whether that cannot be known.

@@ -11,6 +11,8 @@ _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 _SETTING = re.compile(r"^(\w+)\s*= (.*?)\s*$", re.MULTILINE)
 _COLOURS = re.compile(r"\x1b\[[0-9;:]*m")
 _EXIT_CODE = re.compile(r"(\d+)(?::(\d+))?$", re.ASCII)
+_WORK_DIR = re.compile(r" WorkDir=")
+_NAME = re.compile(r" +\w+=")
 _JOB = re.compile(r"^[ \t]*JobId=", re.MULTILINE)
 
 
@@ -110,10 +112,17 @@ def described(text: str) -> str:
     return text[found.start() :] if found else ""
 
 
-def shows_folder(text: str, names: Iterable[str]) -> bool:
-    """Return whether `scontrol -o show job` shows a job whose WorkDir is one of these names."""
-    padded = text.replace("\n", " ") + " "
-    return any(" WorkDir={} ".format(name.replace("\n", " ")) in padded for name in names)
+def work_dirs(text: str) -> Iterator[str]:
+    """Yield what may be the WorkDir of the jobs that `scontrol -o show job` shows.
+
+    The name of a folder may contain words of the form `Name=value`; line breaks in it are blanks.
+    """
+    for job in _JOB.split(text):
+        line = job.replace("\n", " ")
+        for start in _WORK_DIR.finditer(line):
+            rest = line[start.end() :].rstrip()
+            ends = [found.start() for found in _NAME.finditer(rest)]
+            yield from (rest[:end] for end in [*ends, len(rest)] if end)
 
 
 def shows_held(text: str) -> bool:

@@ -239,7 +239,7 @@ def _ask_scontrol(asked: List[LocatedJob], answers: Answers, *, certain: bool) -
             return
         if not text:
             answers.denied.add(one.directory)
-        elif parse.shows_folder(text, one.work_dirs()):
+        elif one.is_shown(text):
             answers.jobs[one.directory] = parse.from_scontrol(one.job, parse.shown(text))
         else:
             answers.reused.add(one.directory)

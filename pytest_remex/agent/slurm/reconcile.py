@@ -17,7 +17,7 @@ from pytest_remex.agent import attempts
 from pytest_remex.agent.attempts import DOUBT, REJECTED, Attempt, SbatchResult
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.slurm import client, commands, parse, sbatch
-from pytest_remex.agent.slurm.ownership import spellings
+from pytest_remex.agent.slurm.ownership import is_folder
 from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.agent.submissions import LocatedSubmission
 from pytest_remex.agent.wire import Reply
@@ -114,17 +114,17 @@ def _check(submitted: ReportedJob, rows: List[SqueueRow]) -> Optional[SbatchResu
 
 def _is_of(submitted: ReportedJob, rows: List[SqueueRow]) -> bool:
     submission = submitted.submission
-    names = spellings(submission.folder)
     # an earlier job of the run has the same folder
     if submission.job_number > 1 and submitted.job in attempts.jobs_of_others(
         submission.notes, submission.job_number
     ):
         return False
     if rows:
-        return all(row.work_dir in names for row in rows)
+        return all(is_folder(row.work_dir, submission.folder) for row in rows)
     # a site may answer squeue from a cache: ask the controller itself
     job = JobId.parse(submitted.job)
-    return parse.shows_folder(client.shown(job.on_cluster, job.cluster), names)
+    shown = parse.work_dirs(client.shown(job.on_cluster, job.cluster))
+    return any(is_folder(work_dir, submission.folder) for work_dir in shown)
 
 
 def _tasks_of(job: JobId) -> Set[str]:
@@ -231,12 +231,14 @@ def _quiet_at(
 
 
 def _find_jobs(submissions: List[LocatedSubmission]) -> Dict[str, str]:
-    by_folder: Dict[str, List[PossibleJob]] = {}
+    by_name: Dict[str, List[PossibleJob]] = {}
     for candidate in _candidates(submissions):
-        by_folder.setdefault(candidate.work_dir, []).append(candidate)
+        by_name.setdefault(os.path.basename(candidate.work_dir), []).append(candidate)
     jobs = {}
     for submission in submissions:
-        mine = [one for name in spellings(submission.folder) for one in by_folder.get(name, [])]
+        folder = submission.folder
+        named = by_name.get(os.path.basename(folder), [])
+        mine = [one for one in named if is_folder(one.work_dir, folder)]
         kept = _keep_one(submission, mine)
         if kept is not None:
             jobs[submission.key] = attempts.adopt(submission.notes, submission.job_number, kept)

@@ -42,6 +42,11 @@ def listed(*rows):
     )
 
 
+def shown(folder):
+    """Return what scontrol shows of a job in a folder."""
+    return f"JobId=7 JobState=PENDING WorkDir={folder} StdErr=/x/y StdIn=/dev/null \n"
+
+
 def test_where_a_runs_job_may_start(runs):
     """A run's job starts in its run directory; a task's and a member's in the group's folder."""
     arrays = runs / ".remex" / "arrays"
@@ -56,9 +61,9 @@ def test_where_a_runs_job_may_start(runs):
     assert not task.owns(str(arrays / "L-p"))
     assert member.owns(str(arrays / "L-p"))
     assert not member.owns(str(arrays / "L-a"))
-    assert str(arrays / "L-p") in member.work_dirs()
-    assert str(arrays / "L-a") in task.work_dirs()
-    assert str(arrays / "L-a") not in single.work_dirs()
+    assert member.is_shown(shown(arrays / "L-p"))
+    assert task.is_shown(shown(arrays / "L-a"))
+    assert not single.is_shown(shown(arrays / "L-a"))
 
 
 @pytest.mark.parametrize("linked", [True, False], ids=["linked", "gone"])
@@ -77,9 +82,13 @@ def test_a_runs_folder_that_was_moved(runs, tmp_path_factory, linked):
     assert not single.owns(str(old / ".remex" / "arrays" / "L-a"))
     assert not single.owns(str(old / "t0"))
     assert not listed(("7", "7", old / "single")).is_another(single)
+    assert single.is_shown(shown(old / "single"))
+    assert task.is_shown(shown(old / ".remex" / "arrays" / "L-a"))
+    assert not single.is_shown(shown(old / "t0"))
     if not linked:
         (old / "single").mkdir(parents=True)
         assert not single.owns(str(old / "single"))
+        assert not single.is_shown(shown(old / "single"))
 
 
 def test_a_pack_is_known_without_the_run_directory(runs):

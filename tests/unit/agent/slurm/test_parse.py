@@ -65,7 +65,7 @@ def test_what_a_script_adds():
     assert parse.accounts(SACCT.replace(FIELD, f"  {FIELD} ")) == jobs
     shown = f"{banner}JobId=7 JobState=PENDING  Reason=JobHeldUser  WorkDir=/r  StdErr=/x\n{banner}"
     assert parse.shows_held(parse.described(shown))
-    assert parse.shows_folder(parse.described(shown), {"/r"})
+    assert "/r" in parse.work_dirs(parse.described(shown))
     assert parse.described(banner) == ""
 
 
@@ -133,9 +133,11 @@ def test_settings_and_limits():
 def test_a_folder_in_what_scontrol_shows():
     """A job's folder is compared as a whole, whatever its name contains."""
     text = "JobId=1 Command=/r/a b/run.sbatch WorkDir=/r/a b StdErr=/r/a b/x StdIn=/dev/null\n"
-    assert parse.shows_folder(text, {"/x", "/r/a b"})
-    assert not parse.shows_folder(text, {"/r", "/r/a b/c"})
-    assert parse.shows_folder("JobId=1 WorkDir=/r\nx StdErr=y", {"/r\nx"})
+    found = set(parse.work_dirs(text))
+    assert "/r/a b" in found
+    assert not found & {"/r", "/r/a b/c"}
+    assert "/r x" in parse.work_dirs("JobId=1 WorkDir=/r\nx StdErr=y")
+    assert "/r/x Y=z" in parse.work_dirs("JobId=1 WorkDir=/r/x Y=z")
 
 
 def test_scontrol_words_of_a_hostile_folder_do_not_count():

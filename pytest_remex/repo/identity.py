@@ -16,7 +16,7 @@ from pytest_remex.repo.commits import Blob, listing
 from pytest_remex.repo.files import folders, within
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.inputs import Inputs
-from pytest_remex.repo.trees import LINK, Edit, ObjectHash, Tree, TreeEntry
+from pytest_remex.repo.trees import LINK, SUBMODULE, Edit, ObjectHash, Tree, TreeEntry
 from pytest_remex.sbatch.options import without_scheduling
 
 
@@ -59,7 +59,7 @@ class InputTree:
         entries = [
             TreeEntry(path, blob.mode, blob.sha)
             for path, blob in files.items()
-            if inputs.is_input(path)
+            if inputs.is_input(_matched(path, blob.mode))
         ]
         self._left_out = tuple(_topmost(set(files).difference(self._sizes), folders(self._sizes)))
         if script is not None and files[inputs.script].mode != LINK:
@@ -185,14 +185,24 @@ def differing(repository: Git, one: str, other: str, inputs: Inputs) -> tuple[st
     changed = []
     for facts in fields:
         path = next(fields, "")
-        if not path or not inputs.is_input(os.fsencode(path)):
+        if not path:
             continue
         before_mode, after_mode, before, after, _ = facts.removeprefix(":").split()
+        is_input = (
+            inputs.is_input(_matched(os.fsencode(path), mode)) for mode in (before_mode, after_mode)
+        )
+        if not any(is_input):
+            continue
         is_script = os.fsencode(path) == inputs.script and before_mode == after_mode != LINK
         if is_script and _same_script(repository, before, after):
             continue
         changed.append(path)
     return tuple(sorted(changed))
+
+
+def _matched(path: bytes, mode: str) -> bytes:
+    """Return the path of a file, or of a submodule, as patterns are matched against it."""
+    return path + b"/" if mode == SUBMODULE else path
 
 
 def _same_script(repository: Git, before: str, after: str) -> bool:

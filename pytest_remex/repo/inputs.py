@@ -132,7 +132,10 @@ class Inputs:
         return self._declared is not None
 
     def kind(self, path: bytes) -> FileKind:
-        """Return a file's kind, given its path relative to the top of the repository."""
+        """Return a file's kind, given its path relative to the top of the repository.
+
+        The path of a submodule ends in a slash: git matches it as a folder.
+        """
         if path not in self._kinds:
             self._kinds[path] = self._kind(path)
         return self._kinds[path]
@@ -254,7 +257,7 @@ def unfaithful(modules: Iterable[bytes], filtered: Mapping[bytes, str]) -> dict[
 
     """
     shown = {"lfs": "Git LFS"}
-    return {path: _MODULE.format(os.fsdecode(path)) for path in modules} | {
+    return {path + b"/": _MODULE.format(os.fsdecode(path)) for path in modules} | {
         path: _FILTERED.format(os.fsdecode(path), shown.get(name, f"the filter {name!r}"))
         for path, name in filtered.items()
     }

@@ -30,7 +30,7 @@ from pytest_remex.repo.files import (
     within,
 )
 from pytest_remex.repo.git import Git
-from pytest_remex.repo.trees import EXECUTABLE, LINK, Edit
+from pytest_remex.repo.trees import EXECUTABLE, LINK, SUBMODULE, Edit
 from pytest_remex.repo.worktree import Changes, Pins, Worktree
 
 Inspect: TypeAlias = Callable[[Patch, Mapping[str, bytes]], None]
@@ -52,8 +52,11 @@ class Scratch:
         self.path = self._worktree.path
         self._root = os.fsencode(self.path)
         self._files = dict(listing(repository, base))
-        self._folders = sorted(folders(self._files))
-        self._pins = Pins(self._root, self._files.keys(), self._folders)
+        # git has only the name of a submodule's commit: its folder is empty, as in run directories
+        modules = {path for path, blob in self._files.items() if blob.mode == SUBMODULE}
+        self._written = self._files.keys() - modules
+        self._folders = sorted(folders(self._files) | modules)
+        self._pins = Pins(self._root, self._written, self._folders)
         self._blobs = Blobs(repository)
         blobs = self._files.items()
         self._links = {path: self._blobs.read(blob) for path, blob in blobs if blob.mode == LINK}
@@ -227,7 +230,8 @@ class Scratch:
         for folder in self._folders:
             (self.path / os.fsdecode(folder)).mkdir(exist_ok=True)
         for path in self._files:
-            self._write(path)
+            if path in self._written:
+                self._write(path)
         for folder in self._folders:
             self._pins.pin(folder)
 

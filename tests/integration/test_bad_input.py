@@ -111,7 +111,15 @@ def test_submodule(project):
     project.git("commit", "--quiet", "--message", "a submodule")
     for result in both(project):
         refused(result, "submodule 'lib'", "submodules are not supported", "remex_control: lib")
-    project.pytest("--remex-plan", "-o", "remex_control=lib").assert_outcomes(passed=3)
+    for pattern in ("lib", "lib/", "/lib/"):
+        project.pytest("--remex-plan", "-o", f"remex_control={pattern}").assert_outcomes(passed=3)
+    project.edit("pytest.ini", "[pytest]", "[pytest]\nremex_control = lib/")
+    project.commit()
+    project.pytest("--remex-submit").assert_outcomes(passed=3)
+    who = ("-c", "user.name=x", "-c", "user.email=x@y")
+    project.git(*who, "commit", "--quiet", "--allow-empty", "-m", "x", folder=project.path / "lib")
+    project.commit()
+    project.pytest("--remex-submit").assert_outcomes(skipped=3)
 
 
 def test_submodule_of_docs(project):

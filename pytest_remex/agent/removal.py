@@ -66,12 +66,24 @@ def _why_not(path: str, run: RemovableRun) -> str:
     if about.st_uid != os.geteuid():
         return "it belongs to another user"
     note = RunFiles(path).load(RunNote, paths.RUN)
-    if note is None or (note.sha, note.token) != (run.sha, run.token):
+    is_ours = (note.sha, note.token) == (run.sha, run.token) if note else _is_purged(path)
+    if not is_ours:
         return f"its {paths.REMEX}/{paths.RUN} does not name this run"
     job = (RunFiles(path).read(paths.JOB) or "").strip()
     if job and job != run.job:
         return f"it has a newer job, {job}"
     return ""
+
+
+def _is_purged(path: str) -> bool:
+    """Return whether only empty folders are left, as a site that purges old files leaves them."""
+    folders = [path]
+    while folders:
+        for entry in _entries(folders.pop()):
+            if not entry.is_dir(follow_symlinks=False):
+                return False
+            folders.append(entry.path)
+    return True
 
 
 def _measure(path: str) -> Tuple[int, int]:

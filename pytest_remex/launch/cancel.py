@@ -31,12 +31,14 @@ class Cancelled:
         jobs: Their jobs, by run directory.
         failed: Why some were not cancelled, by run directory.
         dependents: The runs that come after cancelled ones, and may have a job.
+        unended: How many of the runs had not ended before.
     """
 
     runs: Mapping[str, RecordedRun]
     jobs: Mapping[str, Job]
     failed: Mapping[str, str]
     dependents: Sequence[RecordedRun]
+    unended: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,13 @@ class Canceller:
         gone += [each for each in live if each.run.job not in kept]
         after = (index.unended_after(each.run.directory) for each in gone)
         dependents = {each.run.directory: each for some in after for each in some}
-        return Cancelled(chosen, jobs | discarded, whys | failed, list(dependents.values()))
+        return Cancelled(
+            runs=chosen,
+            jobs=jobs | discarded,
+            failed=whys | failed,
+            dependents=list(dependents.values()),
+            unended=len(discarded.keys() | failed.keys() | {e.run.directory for e in live}),
+        )
 
     def _discard(self, chosen: dict[str, RecordedRun]) -> tuple[dict[str, Job], dict[str, str]]:
         """Discard runs that may get a job, and take those that have one.

@@ -44,7 +44,7 @@ class Resubmit(StrEnum):
     """Those whose job failed, and those that completed and failed their check."""
     FORGOTTEN = "forgotten"
     """Those whose job failed, and those that Slurm has no trace of."""
-    ALWAYS = "always"
+    ALWAYS = "all"
     """All, whatever the state of their runs."""
 
     @property

@@ -10,6 +10,7 @@ from pytest_remex.display import counted, some_of
 from pytest_remex.launch.cancel import Canceller
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.item_outcomes import fail
+from pytest_remex.pytest_plugin.items import was_stopped
 from pytest_remex.pytest_plugin.mode import ModeContext
 from pytest_remex.pytest_plugin.query_mode import QueryMode
 from pytest_remex.pytest_plugin.selection import FoundRuns, query_options
@@ -26,6 +27,7 @@ class CancelMode(QueryMode):
         self._selected: set[str] = set()
         self._failed: dict[str, str] = {}
         self._dependents: dict[str, RecordedRun] = {}
+        self._unended = 0
 
     def begin(self, found: FoundRuns, repo: Repo, remote: Remote) -> None:
         """Cancel the jobs that have not ended."""
@@ -38,6 +40,7 @@ class CancelMode(QueryMode):
         self._states.update(cancelled.jobs)
         self._selected.update(cancelled.runs)
         self._failed |= cancelled.failed
+        self._unended += cancelled.unended
         self._dependents |= {each.run.directory: each for each in cancelled.dependents}
 
     def show(self, item: pytest.Function, recorded: RecordedRun) -> None:
@@ -49,6 +52,8 @@ class CancelMode(QueryMode):
 
     def summarize(self) -> None:
         """Show the status table, and the jobs that come after cancelled ones."""
+        if not self._unended and not was_stopped(self._context.session):
+            self._context.terminal.say("there is nothing to cancel")
         others = [each for name, each in self._dependents.items() if name not in self._selected]
         if others:
             names = [f"{each.run.node} job {each.run.job}" for each in others]

@@ -30,17 +30,42 @@ PREPARING = frozenset({ModeName.DRY, ModeName.PLAN, ModeName.SUBMIT})
 
 @dataclass(frozen=True, slots=True)
 class Modifier:
-    """An option of some modes, and its arguments for argparse."""
+    """An option of some modes, and its arguments for argparse.
+
+    `words` are what can be written after a `=`; each is an option for argparse, so that a path can
+    follow the option without one, and an error names them all.
+    """
 
     name: str
     modes: frozenset[ModeName]
     help: str
     parsing: Mapping[str, object] = field(default_factory=lambda: {"action": "store_true"})
+    words: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> list[str]:
+        """The option as it can be written."""
+        plain = f"--remex-{self.name}"
+        return [plain, *(f"{plain}={word}" for word in self.words)]
 
     @property
     def dest(self) -> str:
         """The attribute of pytest's options with its value."""
-        return f"remex_{self.name.replace('-', '_').replace('=', '_')}"
+        return f"remex_{self.name.replace('-', '_')}"
+
+
+class StoreWord(argparse.Action):
+    """Store the word after an option's `=`; empty for the option alone."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        _values: object,
+        option_string: str | None = None,
+    ) -> None:
+        """See `argparse.Action`."""
+        setattr(namespace, self.dest, (option_string or "").partition("=")[2])
 
 
 MODES = {
@@ -100,19 +125,15 @@ COLLECTING = frozenset({ModeName.COLLECT})
 
 MODIFIERS: Mapping[str, Sequence[Modifier]] = {
     "plan and submit": (
-        Modifier("retry", SENDING, "also experiments whose job failed (default: no)"),
         Modifier(
-            "retry=check",
+            "retry",
             SENDING,
-            "the same, and those that failed their check in the last collect (default: no)",
-        ),
-        Modifier(
-            "retry=forgotten", SENDING, "the same, and jobs Slurm has no trace of (default: no)"
-        ),
-        Modifier(
-            "retry=all",
-            SENDING,
-            "all again, whatever the state of their runs; the new runs count (default: no)",
+            "also experiments whose job failed; =check: the same, and those that failed their "
+            "check in the last collect; =forgotten: the same as without a word, and jobs Slurm has "
+            "no trace of; =all: all again, whatever the state of their runs; the new runs count "
+            "(default: no)",
+            {"action": StoreWord, "nargs": 0},
+            words=("check", "forgotten", "all"),
         ),
         Modifier("again", SENDING, "add a replicate to each chosen experiment (default: no)"),
         Modifier(

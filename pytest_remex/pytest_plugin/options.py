@@ -110,9 +110,7 @@ def add_options(parser: pytest.Parser) -> None:
     for title, group in MODIFIERS.items():
         options = parser.getgroup(f"remex-{title}", f"remex, options of {title}")
         for each in group:
-            options.addoption(
-                f"--remex-{each.name}", help=each.help, dest=each.dest, **each.parsing
-            )
+            options.addoption(*each.options, help=each.help, dest=each.dest, **each.parsing)
     for name, default, text in INI_KEYS:
         parser.addini(f"remex_{name}", f"{text} (default: {default or 'empty'})", default=default)
     parser.addini(
@@ -303,15 +301,10 @@ def _remote_name(config: pytest.Config) -> str:
 
 def _launching(config: pytest.Config) -> LaunchOptions:
     option = config.option
-    chosen = {
-        Resubmit.ALWAYS: option.remex_retry_all,
-        Resubmit.CHECK: option.remex_retry_check,
-        Resubmit.FORGOTTEN: option.remex_retry_forgotten,
-        Resubmit.FAILED: option.remex_retry,
-    }
+    retry: str | None = option.remex_retry
     return LaunchOptions(
         grouping=_grouping(config),
-        resubmit=next((each for each, asked in chosen.items() if asked), Resubmit.NEVER),
+        resubmit=Resubmit.NEVER if retry is None else Resubmit(retry or Resubmit.FAILED),
         confirm=None if option.remex_yes else _count(config, "remex_confirm"),
         new_base=option.remex_new_base or bool(option.remex_against),
         again=option.remex_again,

@@ -85,6 +85,20 @@ def test_before_it_was_collected(project):
     assert project.pytest("--remex-collect").ret == 0
 
 
+def test_what_a_purge_left(project):
+    """Of a run whose files a site purged, the empty folders are removed."""
+    project.ran()
+    project.pytest("--remex-status")
+    for folder in project.run_directories():
+        for path in [path for path in folder.rglob("*") if path.is_file()]:
+            path.unlink()
+    project.pytest("--remex-clean").stdout.fnmatch_lines(["would be removed: 3 run directories*"])
+    result = project.pytest("--remex-clean", "--remex-yes")
+    result.stdout.fnmatch_lines(["removed: 3 run directories, 0 bytes in 0 files"])
+    assert result.ret == 0
+    assert project.run_directories() == []
+
+
 def test_outputs_alone(project):
     """If only the outputs here are removed, the next collect fetches them again."""
     project.ran()

@@ -40,6 +40,14 @@ def waiting(empty_project):
     return empty_project
 
 
+def test_nothing_to_cancel(project):
+    """A cancel says so if no job is left to cancel, or was ever submitted."""
+    nothing = "there is nothing to cancel"
+    project.pytest("--remex-cancel").stdout.fnmatch_lines([nothing, "3 not submitted"])
+    project.ran()
+    project.pytest("--remex-cancel").stdout.fnmatch_lines(["COMPLETED 3 *", nothing])
+
+
 def test_status(project):
     """Status shows each experiment's state and job, in a table and item by item."""
     project.ran()

@@ -99,6 +99,21 @@ def test_folders_without_end(agent, run, depth):
     assert list((run.parent / ".remex" / "removed").iterdir()) == []
 
 
+def test_empty_folders_that_a_purge_left(agent, run):
+    """A site's purge of old files leaves folders: they are removed, but only if they are empty."""
+    (run / ".remex" / "run.json").unlink()
+    (run / ".remex" / "job").unlink()
+    assert "does not name this run" in remove(agent, run).refused
+    (run / "out").unlink()
+    (run / "LOGS" / "png").mkdir(parents=True)
+    (run / "LOGS" / "png" / "latest").symlink_to("nowhere")
+    assert "does not name this run" in remove(agent, run).refused
+    (run / "LOGS" / "png" / "latest").unlink()
+    assert remove(agent, run, only_measure=True).files == 0
+    assert remove(agent, run).refused == ""
+    assert not run.exists()
+
+
 def test_links_that_somebody_put_there(agent, run, tmp_path):
     """Users who can write to the runs folder cannot have files elsewhere removed by a link."""
     (tmp_path / "precious").mkdir()

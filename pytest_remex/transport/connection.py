@@ -108,6 +108,7 @@ class Connection:
         self._agent: AgentClient | None = None
         self._host: Host | None = None
         self._lost = False
+        self._refused: RemoteError | None = None
 
     @property
     def way(self) -> str:
@@ -237,8 +238,15 @@ class Connection:
         self._transport.close()
 
     def _started(self) -> AgentClient:
+        """Return the agent; one that did not start is not started again: that may take a minute."""
+        if self._refused is not None:
+            raise self._refused
         if self._agent is None:
-            self._agent = self._start_agent()
+            try:
+                self._agent = self._start_agent()
+            except RemoteError as error:
+                self._refused = error
+                raise
         return self._agent
 
     def _start_agent(self) -> AgentClient:

@@ -188,6 +188,18 @@ def test_slow_start(server, opened, monkeypatch):
     assert "python3 has not started on cluster yet" in notices[0]
 
 
+def test_login_file_that_is_too_slow(server, opened):
+    """A start that took too long is not tried again: the next request repeats what was wrong."""
+    started = server.home / "started"
+    login_file(server, f"echo >> {started}; sleep 4")
+    connection = opened(idle_timeout=1)
+    for _ in range(2):
+        with pytest.raises(RemoteError, match=r"it sent nothing for 1 s.*or is slow"):
+            look(connection)
+    connection.close()
+    assert started.read_text() == "\n"
+
+
 def test_login_file_changes_before_rsync(server, opened, spied, runs, here):
     """A login file that starts another shell only once the agent runs is reported by the fetch."""
     write(runs, "a")

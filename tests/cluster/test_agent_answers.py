@@ -158,6 +158,23 @@ def test_an_array_that_nobody_asked_for_is_refused(launch, code):
     assert len(launch.shims.calls()) == 1
 
 
+def test_a_site_that_changes_the_folder_is_told(launch, tmp_path):
+    """A job in a folder that the site chose is cancelled, not tried again; no other job is."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "run.sbatch").write_text("#!/bin/sh\n")
+    by_hand = ["--parsable", "--hold", "--comment=remex:other", "run.sbatch"]
+    foreign = launch.cluster.run("sbatch", *by_hand, cwd=tmp_path / "elsewhere").strip()
+    launch.shims.put(f'exec "$REAL" "$1" "$2" "--chdir={tmp_path}/elsewhere" "$4" run.sbatch')
+    events = launch.submit(launch.add("r"), patience=1)
+    assert isinstance(events[-1], Rejected)
+    assert f"in {tmp_path}/elsewhere instead of {launch.runs}/r (cancelled)" in events[-1].message
+    assert len(launch.shims.calls()) == 1
+    there = [job for job in launch.cluster.jobs() if job.work_dir == tmp_path / "elsewhere"]
+    assert sorted(job.state for job in there if job.id != foreign) == ["CANCELLED"]
+    assert still_held(launch, foreign)
+    launch.cluster.run("scancel", foreign)
+
+
 def test_release_does_not_count_what_runs_elsewhere(launch, tmp_path):
     """A running job of another folder is not reported as released."""
     (tmp_path / "x.sh").write_text("#!/bin/sh\nsleep 20\n")

@@ -34,6 +34,10 @@ UNWANTED = (
     "Slurm made {got} instead of {wanted} (job {job}, cancelled): find what adds or changes"
     " --array, such as a site's sbatch wrapper or job_submit plugin, or an alias of sbatch"
 )
+ELSEWHERE = (
+    "Slurm would start job {job} in {got} instead of {wanted} (cancelled): find what changes the"
+    " working directory, such as a site's job_submit plugin or sbatch wrapper"
+)
 
 
 class ReportedJob(NamedTuple):
@@ -99,6 +103,9 @@ def _verify_on(
 def _check(submitted: ReportedJob, rows: List[SqueueRow]) -> Optional[SbatchResult]:
     submission = submitted.submission
     if not submitted.found and not _is_of(submitted, rows):
+        if _is_elsewhere(submission, rows):
+            where = {"got": rows[0].work_dir, "wanted": submission.folder}
+            return _give_up(submitted, ELSEWHERE.format(job=submitted.job, **where))
         attempts.disown(submission.notes, submission.job_number, submitted.attempt)
         return SbatchResult(DOUBT)
     got = {row.id.partition("_")[2] for row in rows}
@@ -125,6 +132,16 @@ def _is_of(submitted: ReportedJob, rows: List[SqueueRow]) -> bool:
     job = JobId.parse(submitted.job)
     shown = parse.work_dirs(client.shown(job.on_cluster, job.cluster))
     return any(is_folder(work_dir, submission.folder) for work_dir in shown)
+
+
+def _is_elsewhere(submission: LocatedSubmission, rows: List[SqueueRow]) -> bool:
+    """Return whether a job is ours by its comment, and held, but in a folder that is not ours."""
+    return bool(rows and submission.comment) and all(
+        row.held_by_user
+        and row.comment == submission.comment
+        and not row.work_dir.startswith(submission.runs + "/")
+        for row in rows
+    )
 
 
 def _tasks_of(job: JobId) -> Set[str]:

@@ -103,7 +103,7 @@ def publish(
     lock = FileLock(options.output / ".collect.lock")
     with writing(lock.lock_file):
         held = lock.acquire()
-    with held:
+    with held, writing(options.output):  # reading a folder can fail too, as in a stale file handle
         published = [_publish_sweep(group, options, hooks) for group in by_sweep.values()]
         has_index = (options.output / INDEX).is_file()
         if not has_index or any(each.table for each in published):

@@ -1,5 +1,7 @@
 """The files that a collect writes: causes, launches, the index, a zip, several bases."""
 
+import errno
+import os
 from zipfile import ZipFile
 
 import pytest
@@ -57,6 +59,29 @@ def test_the_index_and_the_launches(project):
     index.unlink()
     project.pytest("--remex-collect")
     assert index.is_file()
+
+
+@pytest.mark.parametrize("name", ["grid/links", "index.html"])
+def test_a_folder_that_the_file_system_lost(project, monkeypatch, name):
+    """A stale file handle in the folder of the results is named, with a fix; old results stay."""
+    project.ran()
+    project.pytest("--remex-collect")
+    lost = project.output / name
+    kept = {path: path.read_bytes() for path in project.output.glob("grid/*.*")}
+    stat = os.stat
+
+    def failing(path, *arguments, **options):
+        if not isinstance(path, int) and os.fspath(path) == str(lost):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+        return stat(path, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", failing)
+        result = project.pytest("--remex-collect", "--remex-offline", "--remex-portable")
+    result.stdout.fnmatch_lines(["*remex-output* cannot be written (Stale file handle): fix that*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    assert result.ret == 1
+    assert {path.name for path in kept} <= {path.name for path in project.output.glob("grid/*.*")}
 
 
 def test_portable(project):

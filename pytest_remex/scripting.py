@@ -217,7 +217,7 @@ def collect(  # noqa: PLR0913 - the contract with users
         workspaces = stack.enter_context(closing(Workspaces(kept=False)))
         launches = folder / "launches"
         if remote is not None and not offline:
-            sync(connection_to(remote), launches)
+            sync(connection_to(remote), launches, _warn)
         has = workspaces.git(repo or Repo(".")).has
         index = RunIndex.read(launches, [remote] if remote else [], has)
         submitted = _find_runs(functions, index, remote)

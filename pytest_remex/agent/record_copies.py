@@ -22,6 +22,7 @@ from pytest_remex.common.records import (
     LaunchTaken,
     OpenLaunch,
     ReadRecords,
+    RecordClosed,
     RecordLacking,
     RecordPart,
     RecordRefused,
@@ -65,7 +66,11 @@ def read_records(request: ReadRecords, reply: Reply) -> None:
         known = request.known.get(record, 0)
         if about.st_size > known:
             reply.raise_if_disconnected()
-            data = _whole_lines(path, known)
+            try:
+                data = _whole_lines(path, known)
+            except PermissionError:
+                reply.send(RecordClosed(record, fs.owner(about)))
+                continue
             if data:
                 packed = base64.b64encode(zlib.compress(data, 6)).decode("ascii")
                 reply.send(RecordPart(record, known, packed, fs.owner(about)))
@@ -160,14 +165,8 @@ def _path(runs: str, record: str) -> str:
 
 
 def _whole_lines(path: str, start: int) -> bytes:
-    """Return the bytes from `start` to the end of the last complete line.
-
-    Return nothing for a file that cannot be read, such as another user's.
-    """
-    try:
-        file = open_regular(path)
-    except OSError:
-        return b""
+    """Return the bytes from `start` to the end of the last complete line."""
+    file = open_regular(path)
     if file is None:
         return b""
     with os.fdopen(file, "rb") as stream:

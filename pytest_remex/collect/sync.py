@@ -6,6 +6,7 @@ purge may have deleted others. What their directories say is checked like a reco
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_remex import names
+from pytest_remex.common.paths import launch_record
 from pytest_remex.common.records import (
     AppendRecord,
     FindRuns,
@@ -20,6 +22,7 @@ from pytest_remex.common.records import (
     Patched,
     ReadPatches,
     ReadRecords,
+    RecordClosed,
     RecordLacking,
     RecordPart,
     RecordRefused,
@@ -37,12 +40,15 @@ from pytest_remex.sbatch.script import header_of_any
 from pytest_remex.transport import Connect, Connection
 
 
-def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
+def sync(
+    connection: Connection, launches: Path, closed: Callable[[str], None]
+) -> Mapping[str, int]:
     """Copy the records that are missing here, and restore those that the runs folder lacks.
 
     Args:
         connection: The connection to the remote.
         launches: The output folder's launch records.
+        closed: Called with a message for each record there that this account may not read.
 
     Returns:
         How many bytes of each record both have now, by its name.
@@ -54,7 +60,7 @@ def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
     """
     copies = Copies(launches, connection.remote)
     known = copies.known()
-    elsewhere, lacking, has_unrecorded = _read(connection, copies, known)
+    elsewhere, lacking, has_unrecorded = _read(connection, copies, known, closed)
     if has_unrecorded:
         lacking += [RecordLacking(each, 0) for each in adopt(connection, launches, known)]
     for missing in lacking:
@@ -63,7 +69,8 @@ def sync(connection: Connection, launches: Path) -> Mapping[str, int]:
             if isinstance(event, RecordRefused):
                 elsewhere.append(missing.record)
     if elsewhere:  # another output folder, a copy or backup of this one, has continued the record
-        _read(connection, copies, copies.known() | dict.fromkeys(elsewhere, 0), take_all=True)
+        known_there = copies.known() | dict.fromkeys(elsewhere, 0)
+        _read(connection, copies, known_there, lambda _: None, take_all=True)
     return copies.known()
 
 
@@ -73,7 +80,12 @@ def may_hold_records(remote: Remote) -> bool:
 
 
 def _read(
-    connection: Connection, copies: Copies, known: Mapping[str, int], *, take_all: bool = False
+    connection: Connection,
+    copies: Copies,
+    known: Mapping[str, int],
+    closed: Callable[[str], None],
+    *,
+    take_all: bool = False,
 ) -> tuple[list[str], list[RecordLacking], bool]:
     """Take what is new.
 
@@ -90,6 +102,13 @@ def _read(
             lacking.append(event)
         elif isinstance(event, RunsWithoutRecord):
             has_unrecorded = True
+        elif isinstance(event, RecordClosed):
+            path = launch_record(connection.remote.runs, event.record)
+            who = f"have {event.owner} run" if event.owner else "run"
+            closed(
+                f"{path} may not be read, so what that launch submitted is not known here: {who} "
+                f"`chmod a+r {shlex.quote(path)}` on the cluster"
+            )
         elif isinstance(event, RecordPart):
             if not take_all and copies.is_own(event.record):
                 elsewhere.append(event.record)

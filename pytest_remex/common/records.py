@@ -36,6 +36,13 @@ class RecordRefused(NamedTuple):
     record: str
 
 
+class RecordClosed(NamedTuple):
+    """The client's account may not read a record; `owner` is its user if that is another."""
+
+    record: str
+    owner: str = ""
+
+
 class RunsWithoutRecord(NamedTuple):
     """There are run directories of launches without a record."""
 
@@ -129,13 +136,13 @@ class ReadPatches(NamedTuple):
 
 Request = Union[OpenLaunch, ReadRecords, AppendRecord, FindRuns, ReadPatches]
 Event = Union[
-    LaunchOpened, LaunchTaken, RecordPart, RecordLacking, RecordRefused, RunsWithoutRecord,
-    FoundRun, Patched,
+    LaunchOpened, LaunchTaken, RecordPart, RecordLacking, RecordRefused, RecordClosed,
+    RunsWithoutRecord, FoundRun, Patched,
 ]  # fmt: skip
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     OpenLaunch: (LaunchOpened, LaunchTaken),
-    ReadRecords: (RecordPart, RecordLacking, RunsWithoutRecord),
+    ReadRecords: (RecordPart, RecordLacking, RecordClosed, RunsWithoutRecord),
     AppendRecord: (RecordRefused,),
     FindRuns: (FoundRun,),
     ReadPatches: (Patched,),

@@ -44,6 +44,7 @@ class KnownLaunches:
         """The remotes whose records are known, each with its repository."""
         self.unreachable: set[Remote] = set()
         """Those whose runs folder could not be read."""
+        self._closed: list[str] = []
         self.sizes: dict[str, int] = {}
         """How many bytes of each record the runs folders have, by its name."""
         self._use(RunIndex(self._own))
@@ -131,7 +132,7 @@ class KnownLaunches:
 
     def _copy(self, remote: Remote) -> None:
         """Copy the records that are missing here, and learn how much the runs folder has."""
-        self.sizes.update(sync(self._connect(remote), self._folders.launches))
+        self.sizes.update(sync(self._connect(remote), self._folders.launches, self._closed.append))
 
     def _add(self, repo: Repo, remote: Remote) -> list[str]:
         """Use a remote's records, and return why some of them are ignored."""
@@ -139,7 +140,8 @@ class KnownLaunches:
         self._read.add((repo, remote))
         self._has.clear()
         self._learn()
-        return self.index.faults
+        closed, self._closed = self._closed, []
+        return [*closed, *self.index.faults]
 
     def _learn(self) -> None:
         launches = self._folders.launches

@@ -52,8 +52,8 @@ class CancelMode(QueryMode):
 
     def summarize(self) -> None:
         """Show the status table, and the jobs that come after cancelled ones."""
-        if not self._unended and not was_stopped(self._context.session):
-            self._context.terminal.say("there is nothing to cancel")
+        if not self._unended and not was_stopped(self.session):
+            self.terminal.say("there is nothing to cancel")
         others = [each for name, each in self._dependents.items() if name not in self._selected]
         if others:
             names = [f"{each.run.node} job {each.run.job}" for each in others]
@@ -62,4 +62,4 @@ class CancelMode(QueryMode):
                 f"was cancelled: {some_of(names)}",
                 yellow=True,
             )
-        self._states.summarize(self.recorded.unsubmitted, has_failed=False)
+        self._states.summarize(self.recorded, has_failed=False)

@@ -344,7 +344,7 @@ class CollectMode(Mode):
         jobs = [judge.collected.job for judge in self._judging.judges.values()]
         pending = Counter(str(job.state) for job in jobs if not job.state.ended)
         if self._recorded.unsubmitted:
-            pending["NOT SUBMITTED"] = self._recorded.unsubmitted
+            pending[self._recorded.unsubmitted_state] += self._recorded.unsubmitted
         return pending
 
 

@@ -78,7 +78,7 @@ class LogMode(QueryMode):
         if len(known) > MOST:
             terminal.say(f"{len(known) - MOST} more are not shown: select with -k", yellow=True)
         if unsubmitted := self.recorded.unsubmitted:
-            terminal.say(f"{unsubmitted} not submitted", yellow=True)
+            terminal.say(f"{unsubmitted} {self.recorded.unsubmitted_state.lower()}", yellow=True)
         where = "--remex-status shows the state of the experiments"
         stopped = was_stopped(self.session)
         nothing = STOPPED if stopped else "--remex-submit sends what was not submitted"

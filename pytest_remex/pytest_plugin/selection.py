@@ -13,7 +13,7 @@ import pytest
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.query import Pace, QueryOptions, poll
 from pytest_remex.collect.sync import may_hold_records, sync
-from pytest_remex.common.jobs import Job
+from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import Progress, counted, show_nothing
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.model import REPLICATE, Config, Remote, Repo, Sweep
@@ -73,13 +73,19 @@ class RecordedRuns:
         self._groups = by_place(items)
         self._known: dict[tuple[Repo, Remote], KnownThere] = {}
         self._files = SweepFiles(anchor_of(context.config).folder)
+        self._is_incomplete = False
         self.unsubmitted = 0
-        """How many experiments were skipped because they have no run."""
+        """How many experiments were skipped because they have no run, as far as is known."""
 
     @property
     def has_more(self) -> bool:
         """Whether there are experiments on remotes that were not searched yet."""
         return bool(self._groups)
+
+    @property
+    def unsubmitted_state(self) -> str:
+        """The state of an experiment without a run; some launch records could not be read."""
+        return str(JobState.UNKNOWN) if self._is_incomplete else "NOT SUBMITTED"
 
     def find_with(self, item: pytest.Function, places: tuple[Repo, Remote]) -> FoundRuns | None:
         """Find the runs of all items on the same remote as this one; None if that was done.
@@ -123,24 +129,28 @@ class RecordedRuns:
     def skip_unsubmitted(self, item: pytest.Function) -> NoReturn:
         """Skip an experiment that has no run, and count it."""
         skip_after_left_out(item)
-        say(item, "NOT SUBMITTED")
+        say(item, self.unsubmitted_state)
         if sweep_for(item).is_added(point_of(item)):
             skip(NOT_HERE)
         self.unsubmitted += 1
+        if self._is_incomplete:
+            skip("unknown whether it was submitted: --remex-submit sends it if it was not")
         skip("not submitted: --remex-submit sends it")
 
     def _read(self, repo: Repo, remote: Remote) -> KnownThere:
         """Read the launch records here and in a remote's runs folder."""
         settings = self._context.settings
         unread: RemexError | None = None
+        closed: list[str] = []
         try:
             if not settings.offline and may_hold_records(remote):
-                sync(self._context.connections.to(remote), settings.launches)
+                sync(self._context.connections.to(remote), settings.launches, closed.append)
         except RemexError as error:
             unread = error
         index = RunIndex.read(settings.launches, [remote], bases_in(repo))
-        for fault in index.faults:
+        for fault in [*closed, *index.faults]:
             self._context.terminal.note(fault)
+        self._is_incomplete = self._is_incomplete or bool(closed) or index.has_unusable
         return KnownThere(index, unread)
 
     def _newest(

@@ -91,7 +91,7 @@ class StatusMode(QueryMode):
     def summarize(self) -> None:
         """Show the table, and what to do next."""
         has_failed = any(map(self._is_failure, self._states.rows.values()))
-        self._states.summarize(self.recorded.unsubmitted, has_failed=has_failed)
+        self._states.summarize(self.recorded, has_failed=has_failed)
 
     def _is_failure(self, row: StatusRow) -> bool:
         """Return whether a job has failed: not if its run disappeared after a collect."""
@@ -170,7 +170,7 @@ class StatesShown:
         say(item, word, counted=str(job.state).lower(), **_markup(job.state))
         return f"{word}: {row.cause or job.reason}".removesuffix(": ")
 
-    def summarize(self, unsubmitted: int, *, has_failed: bool) -> None:
+    def summarize(self, recorded: RecordedRuns, *, has_failed: bool) -> None:
         """Show the table, the notes of launches, and what to do next."""
         rows, terminal = list(self.rows.values()), self._context.terminal
         if rows:
@@ -181,8 +181,9 @@ class StatesShown:
         for launch, note in sorted(launches):
             if note:
                 terminal.say(f"{launch}: {note}")
-        if unsubmitted:
-            terminal.say(f"{unsubmitted} not submitted", yellow=True)
+        if recorded.unsubmitted:
+            state = recorded.unsubmitted_state.lower()
+            terminal.say(f"{recorded.unsubmitted} {state}", yellow=True)
         terminal.say_next(self._next_command([row.job for row in rows], has_failed=has_failed))
 
     def _next_command(self, jobs: Sequence[Job], *, has_failed: bool) -> str:

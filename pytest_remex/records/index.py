@@ -97,6 +97,8 @@ class RunIndex:
         self.records = list(records)
         self.faults: list[str] = []
         """Why some records of the runs folder are ignored."""
+        self.has_unusable = False
+        """Whether some of them cannot be used: what they say is not known."""
         self._newest_first = [
             RecordedRun(record, run)
             for record in reversed(self.records)
@@ -127,11 +129,13 @@ class RunIndex:
         """
         records: list[LaunchRecord] = list(own)
         faults: list[str] = []
+        has_unusable = False
         for each in copies:
             copied, some = each.read()
             here = {base for base in {record.launch.base for record in copied} if has(base)}
             ours = [record for record in copied if record.launch.base in here]
             records, faults = records + ours, faults + some
+            has_unusable = has_unusable or bool(some)
             if others := len(copied) - len(ours):
                 faults.append(
                     f"{counted(others, 'launch record')} in {each.remote.place} "
@@ -139,7 +143,7 @@ class RunIndex:
                     f"the base commit; run git fetch to get commits that others pushed"
                 )
         index = cls(merged(records))
-        index.faults = faults
+        index.faults, index.has_unusable = faults, has_unusable
         return index
 
     def alike(self, commit: Commit, identity: Identity | None) -> Iterator[RecordedRun]:

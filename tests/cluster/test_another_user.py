@@ -36,6 +36,7 @@ from pytest_remex.common.records import (
     LaunchOpened,
     OpenLaunch,
     ReadRecords,
+    RecordClosed,
     RecordPart,
     RecordRefused,
 )
@@ -174,6 +175,18 @@ def test_what_users_of_a_group_can_read(shared, nobody, is_shared):
     if is_shared:
         (part,) = nobody().ask(ReadRecords(str(runs), {}))
         assert (part.record, part.owner) == (launch, "root")
+
+
+def test_a_record_that_may_not_be_read(shared, nobody):
+    """It is named with its owner, beside those that can be read."""
+    record = shared / "runs/.remex/launches/grid_2026_01_01_00_00_00.jsonl"
+    record.parent.mkdir(parents=True)
+    record.write_text("{}\n")
+    record.with_stem("other").write_text("{}\n")
+    record.chmod(0o600)
+    closed, part = nobody().ask(ReadRecords(str(shared / "runs"), {}))
+    assert closed == RecordClosed(record.stem, "root")
+    assert (part.record, part.owner) == ("other", "root")
 
 
 @pytest.mark.parametrize("owner", [NOBODY, 0])

@@ -206,6 +206,17 @@ def test_a_damaged_record_there_is_told(user, other, cluster):
     assert "a launch record in the runs folder was ignored" in again
 
 
+def test_what_a_damaged_record_says_is_unknown(user, other, cluster):
+    """A client that knows only that record does not say that its runs were not submitted."""
+    user.submit()
+    (record,) = (user.project.runs / ".remex" / "launches").iterdir()
+    record.write_text('{"remex": 1}\n')
+    status = other.pytest("--remex-status", "-v").reported()
+    assert "a launch record in the runs folder was ignored" in status
+    assert status.text.count("] UNKNOWN") == 3
+    assert "3 unknown" in status
+
+
 def test_records_that_were_purged_are_put_back(user, other, cluster):
     """Records that a purge of scratch deleted are restored by any client that has them."""
     user.submit()

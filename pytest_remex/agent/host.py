@@ -17,6 +17,7 @@ from pytest_remex.agent.place import git
 from pytest_remex.agent.slurm import client
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import protocol
+from pytest_remex.common.parts import OVER_CONNECTION
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
 from pytest_remex.common.redact import redact
 
@@ -132,7 +133,7 @@ def _clone(request: protocol.Examine) -> Iterator[Check]:
     address = git.run(request.clone, "config", "remote.origin.url")
     if not address.ok:
         add = f"git -C {quote(request.clone)} remote add origin <address>"
-        fix = f"{add}, or Remote(..., via='connection')"
+        fix = f"{add}, or {OVER_CONNECTION}"
         yield Check("origin", FAULT, f"{request.clone} has no remote called origin", fix)
     else:
         yield _answer_of_origin(request.clone, address.out.strip())
@@ -152,7 +153,7 @@ def _answer_of_origin(clone: str, address: str) -> Check:
     if ran.ok:
         return Check("origin", FINE, f"{address} answers")
     ask = f"git -C {quote(clone)} ls-remote origin"
-    fix = f"on the cluster: {ask}; or Remote(..., via='connection')"
+    fix = f"on the cluster: {ask}; or {OVER_CONNECTION}"
     return Check("origin", FAULT, f"{address} does not answer: {ran.message()}", fix)
 
 

@@ -5,6 +5,9 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from pytest_remex.common.paths import SCRIPT
 
+OVER_CONNECTION = "set remex_via = connection, or Remote(..., via='connection')"
+"""How to get commits to the clone without origin, for messages."""
+
 
 class Source(NamedTuple):
     """Where the clone gets a launch's commits from.

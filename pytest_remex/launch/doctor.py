@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pytest_remex.common.parts import Needs
+from pytest_remex.common.parts import OVER_CONNECTION, Needs
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
 from pytest_remex.display import some_of
 from pytest_remex.errors import RemexError, RemoteError
@@ -85,10 +85,10 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
     where = git.origin() or "origin"
     top = shlex.quote(str(git.top))
     if git.origin() is None:
-        fix = f"git -C {top} remote add origin <address>; or Remote(..., via='connection')"
+        fix = f"git -C {top} remote add origin <address>; or {OVER_CONNECTION}"
         yield Check("origin from here", FAULT, f"{git.top} has no remote called origin", fix)
     elif code:
-        fix = f"git -C {top} ls-remote origin; or Remote(..., via='connection')"
+        fix = f"git -C {top} ls-remote origin; or {OVER_CONNECTION}"
         yield Check("origin from here", FAULT, f"{where} does not answer: {words}", fix)
     else:
         yield Check("origin from here", FINE, where)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pytest_remex import names
-from pytest_remex.common.parts import Source
+from pytest_remex.common.parts import OVER_CONNECTION, Source
 from pytest_remex.common.protocol import ListTips, Tips
 from pytest_remex.errors import RepositoryError
 from pytest_remex.records.launch import Launch
@@ -151,7 +151,7 @@ class ThroughOrigin:
             raise RepositoryError(
                 f"origin did not delete the temporary branch {self._branch}: {errors}\n"
                 f"the next --remex-submit tries again; if origin keeps every branch, delete it "
-                f"there, and use Remote(..., via='connection')"
+                f"there, and {OVER_CONNECTION}"
             )
         self._pushed = None
 
@@ -178,7 +178,7 @@ class ThroughOrigin:
             fix = "rename the branch remex there"
         raise RepositoryError(
             f"origin ({origin}) refused the push of {self._branch}: {errors}\n"
-            f"{fix}, or use Remote(..., via='connection')"
+            f"{fix}, or {OVER_CONNECTION}"
         )
 
     def _try_push(self, tip: str, expected: str) -> tuple[int, str]:
@@ -209,7 +209,7 @@ class ThroughOrigin:
         if code:
             raise RepositoryError(
                 f"origin ({self._origin()}) does not answer: {errors}\n"
-                f"check `git ls-remote origin`, or use Remote(..., via='connection')"
+                f"check `git ls-remote origin`, or {OVER_CONNECTION}"
             )
         return listing.split()[0] if listing.strip() else None
 
@@ -218,7 +218,7 @@ class ThroughOrigin:
         if origin is None:
             raise RepositoryError(
                 f"{self._git.top} has no remote called origin, through which commits reach the "
-                f"clone: `git remote add origin ...`, or use Remote(..., via='connection')"
+                f"clone: `git remote add origin ...`, or {OVER_CONNECTION}"
             )
         return origin
 

@@ -95,6 +95,7 @@ INI_KEYS = (
     ("poll", "30", "seconds between queries of a cluster while --remex-wait waits"),
     ("shell", "bash -lc", "shell on the cluster that starts our programs"),
     ("transport", "auto", "ssh client: fabric, openssh (ssh), or auto (ssh if it is connected)"),
+    ("via", "origin", "how commits get to the clone: origin, or connection (the ssh connection)"),
     ("transfer_host", "", "host that outputs are fetched through, such as a data node"),
     ("sbatch", "", "options for sbatch that override the script's, such as --partition=long"),
     ("max_file", "", "largest output to fetch, such as 500M or 2G; empty: no limit"),

@@ -21,6 +21,8 @@ from pytest_remex.variant import Variant
 
 ROUND = 32
 """The most commits that a bisection tries at a time, unless the user says otherwise."""
+REMOTE_WORDS = {"transport": ("auto", "fabric", "openssh"), "via": ("origin", "connection")}
+"""The words of the ini keys that choose how a remote is reached."""
 SLOWEST, FASTEST = 0.01, 1000.0
 """The sbatch calls per second that `remex_rate` can ask for."""
 
@@ -128,7 +130,8 @@ def settings(config: pytest.Config) -> Settings:
     """Return the settings. Raises `pytest.UsageError` for options that cannot be combined."""
     option = config.option
     _refuse_conflicts(config)
-    _transport(config)
+    for key in REMOTE_WORDS:
+        _word_of(config, key)
     return Settings(
         mode=mode(config),
         output=anchor_of(config).output,
@@ -202,9 +205,10 @@ def default_remote(config: pytest.Config) -> Remote:
                 f"{'clone' if key == 'remex_clone' else 'folder for runs'} on the cluster"
             )
     through = str(config.getini("remex_transfer_host"))
+    via, transport = _word_of(config, "via"), _word_of(config, "transport")
     try:
         return Remote(
-            host, clone, runs, shell=shell, transport=_transport(config), transfer_host=through
+            host, clone, runs, via, shell=shell, transport=transport, transfer_host=through
         )
     except SweepError as error:
         raise pytest.UsageError(f"remex_host or remex_transfer_host: {error}") from None
@@ -220,11 +224,12 @@ def _refuse_no_choice(config: pytest.Config) -> None:
         )
 
 
-def _transport(config: pytest.Config) -> Any:  # noqa: ANN401 - one of the words of Remote
-    transport = str(config.getini("remex_transport"))
-    if transport not in {"auto", "fabric", "openssh"}:
-        raise pytest.UsageError(f"remex_transport = {transport!r}: write auto, fabric or openssh")
-    return transport
+def _word_of(config: pytest.Config, key: str) -> Any:  # noqa: ANN401 - one of the words of Remote
+    word = str(config.getini(f"remex_{key}"))
+    *words, last = REMOTE_WORDS[key]
+    if word not in {*words, last}:
+        raise pytest.UsageError(f"remex_{key} = {word!r}: write {', '.join(words)} or {last}")
+    return word
 
 
 def _refuse_conflicts(config: pytest.Config) -> None:

@@ -97,7 +97,7 @@ def _remote(config: pytest.Config, title: str, table: Mapping[str, object]) -> R
     if not given.get("runs") or (host and not given.get("clone")):
         lacks = "clone" if given.get("runs") else "runs"
         raise SweepError(f"{title} lacks {lacks}: write {lacks} = a path on the cluster")
-    for key in ("shell", "transport"):
+    for key in ("shell", "transport", "via"):
         given.setdefault(key, str(config.getini(f"remex_{key}")))
     if host is None:
         given |= {"host": None, "runs": local_folder(config, given["runs"])}

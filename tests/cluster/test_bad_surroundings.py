@@ -221,11 +221,11 @@ def test_hostile_text(user, cluster, tmp_path):
 
 
 def test_origin_refuses_and_the_connection_takes_over(user, cluster):
-    """If origin refuses the push, the fix that the message names works: via='connection'."""
+    """If origin refuses the push, the fix that the message names works: the ini key remex_via."""
     hook = user.project.origin / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
-    _submit_badly(user, "refused the push", "via='connection'")
-    user.remote("via='connection'")
+    _submit_badly(user, "refused the push", "remex_via = connection", "via='connection'")
+    user.ini(remex_via="connection")
     user.submit()
     assert_once(user, cluster, 3)

@@ -80,14 +80,6 @@ def test_wait_takes_seconds(project, option):
     refused(result, "*is not a number of seconds above 0*")
 
 
-def test_retry_takes_a_word(project):
-    """An unknown word of --remex-retry is named with all that there are; a path can follow it."""
-    result = project.pytest("--remex-plan", "--remex-retry=typo")
-    words = "/".join(f"--remex-retry{word}" for word in ("", "=check", "=forgotten", "=all"))
-    refused(result, f"*argument {words}: *'typo'*")
-    assert project.pytest("--remex-plan", "--remex-retry", "sweeps.py").ret == 0
-
-
 @pytest.mark.parametrize(
     "options", [("--remex-status", "--remex-wait"), ("--remex-submit", "--remex-array")]
 )
@@ -110,6 +102,7 @@ def test_path_after_a_number(project, options):
             "remex_transport = carrier",
             "ERROR: remex_transport = 'carrier': write auto, fabric or openssh",
         ),
+        ("remex_via = pigeon", "ERROR: remex_via = 'pigeon': write origin or connection"),
     ],
 )
 def test_ini_values(project, line, message):

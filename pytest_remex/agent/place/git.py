@@ -16,7 +16,7 @@ from pytest_remex.agent import fs, process
 from pytest_remex.agent.errors import AgentError, missing_program, unwritable_error
 from pytest_remex.agent.process import Ran
 from pytest_remex.common import git_environment
-from pytest_remex.common.parts import Source
+from pytest_remex.common.parts import OVER_CONNECTION, Source
 from pytest_remex.common.redact import redact
 
 REFS = "refs/remex-placing"
@@ -196,13 +196,13 @@ def _not_on_origin(clone: str, source: Source) -> str:
     if theirs == source.address:
         return (
             f"{source.ref} was pushed to {theirs}, but {clone} does not find it there: a hook or "
-            f"a setting of that repository hides or removes it; use Remote(..., via='connection')"
+            f"a setting of that repository hides or removes it; {OVER_CONNECTION}"
         )
     change = f"git -C {shlex.quote(clone)} remote set-url origin ..."
     return (
         f"{source.ref} was pushed to {source.address}, but it is not on the origin of {clone}, "
-        f"which is {theirs}. If these are two repositories, run `{change}` on the cluster, or use "
-        f"Remote(..., via='connection')"
+        f"which is {theirs}. If these are two repositories, run `{change}` on the cluster, or "
+        f"{OVER_CONNECTION}"
     )
 
 

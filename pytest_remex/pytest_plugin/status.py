@@ -31,7 +31,7 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.mode import NOT_ENDED, ModeContext
 from pytest_remex.pytest_plugin.query_mode import QueryMode
-from pytest_remex.pytest_plugin.selection import FoundRuns, polled, tell_end
+from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
 from pytest_remex.records.index import RecordedRun
 
 

@@ -114,7 +114,7 @@ def refuse_uncommitted_fix(candidates: Iterable[Candidate], workspaces: Workspac
             continue
         git = workspaces.git(each.repo)
         edited = [path for path in edited_inputs(git, each.prepared) if CACHE not in path]
-        if edited and each.prepared.commit.base == git.head:
+        if edited and each.prepared.commit.base == workspaces.base(each.repo, "HEAD"):
             raise SweepError(
                 f"{some_of(edited)}: uncommitted edits are not part of the experiments, so what "
                 f"failed would run once more without them: commit them, or add --remex-yes (in a "

@@ -235,11 +235,6 @@ class Git:
         output = self.run("status", "--porcelain", "-z", "--untracked-files=no", "--no-renames")
         return sorted(line[3:] for line in output.split("\0") if line)
 
-    @functools.cached_property
-    def head(self) -> str:
-        """The commit that is checked out, at the time of the first access; empty without one."""
-        return self.attempt("rev-parse", "--verify", "--quiet", "HEAD^{commit}")[1].strip()
-
     def origin(self) -> str | None:
         """Return the URL that is pushed to, without credentials; None if there is no origin."""
         code, output, _ = self.attempt("remote", "get-url", "--push", "origin")

@@ -156,6 +156,15 @@ def test_an_sbatch_on_another_login_node_is_waited_for(launch):
     assert time.monotonic() - start > 4
 
 
+def test_a_note_from_the_future_is_not_waited_for(launch):
+    """After a clock was set back, an attempt in doubt gets its time from now on, not from then."""
+    submission = launch.add("r")
+    note = launch.runs / "r" / ".remex" / "submit-1.1"
+    note.write_text(json.dumps({"host": "login2", "pid": 1, "birth": "x"}) + "\n")
+    os.utime(note, (time.time() + 86400,) * 2)
+    held(launch.submit(submission, patience=2))
+
+
 def test_a_lost_note_is_looked_for_when_the_client_doubts(launch):
     """With `in_doubt`, a job whose note was lost with the machine is found in Slurm first."""
     submission = launch.add("r")

@@ -231,14 +231,16 @@ def _quiet_at(
 ) -> float:
     if attempt is None:
         return start + timeouts.settle
-    overdue = attempt.touched + timeouts.patience
+    # a note from the future was written before the clock was set back, or was touched
+    touched = attempt.touched if attempt.touched < now + timeouts.settle else start
+    overdue = touched + timeouts.patience
     if attempt.ended:
-        return attempt.touched + timeouts.settle
+        return touched + timeouts.settle
     if attempt.elsewhere or attempt.watched:
         return overdue + timeouts.settle
     pid = sbatch.left_over(submission.folder)
     if pid is None:
-        return attempt.touched + timeouts.settle
+        return touched + timeouts.settle
     if now > overdue:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

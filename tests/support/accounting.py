@@ -45,7 +45,7 @@ class Accounting:
 
     def age(self, job: str, seconds: float) -> None:
         """Date a job's row back, as if it had been submitted, begun and ended that much earlier."""
-        times = ("submit", "eligible", "start", "end")
+        times = ("submit", "start", "end")  # eligible may be 0
         earlier = ", ".join(f"time_{each} = time_{each} - {int(seconds)}" for each in times)
         table = f"slurm.{self._layout.name}_job_table"
         self._execute(f"UPDATE {table} SET {earlier} WHERE id_job = {int(job)}")  # noqa: S608 - ours

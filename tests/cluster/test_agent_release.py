@@ -53,6 +53,17 @@ def test_a_job_that_nobody_can_tell_of_is_not_said_to_be_released(launch, tmp_pa
     assert "Unable to contact" in refused.message
 
 
+def test_a_release_that_slurm_refuses(launch):
+    """A job that is still held after it is not said to be released; one that is not held is."""
+    jobs = [held(launch.submit(launch.add(name))) for name in ("a", "b")]
+    launch.cluster.run("scontrol", "release", jobs[1])
+    refusing = "echo 'slurm_update error: Access/permission denied' >&2; exit 1"
+    launch.shims.put(f'if [ "$1" = release ]; then {refusing}; fi', "scontrol")
+    released, refused = launch.release(*jobs)
+    assert released == Released([jobs[1]])
+    assert (refused.job, "permission denied" in refused.message) == (jobs[0], True)
+
+
 def test_a_release_that_slurm_lost_is_made_again(launch):
     """A query releases what its user holds though its release was recorded, and nothing else."""
     jobs = {name: held(launch.submit(launch.add(name))) for name in ("lost", "kept")}

@@ -125,3 +125,16 @@ def test_the_release_of_a_pack_is_made_again(launch):
     assert [each.held for each in launch.cluster.jobs() if each.id == job] == [False]
     commands = [call.arguments.split()[0] for call in launch.shims.calls("scontrol")]
     assert commands == ["-o", "release"]
+
+
+def test_a_pack_that_is_submitted_again(launch):
+    """A run that waits for its turn in the second job does not count as running since the first."""
+    first = pack(launch, {"a": 3, "b": 3}, WAITS, slots=1)
+    job = held(launch.submit(first))
+    launch.release(job)
+    launch.cluster.wait(job)
+    for name in "ab":
+        (launch.runs / name / "code").write_text("wait\n")
+    job = held(launch.submit(first._replace(job_number=2)))
+    launch.release(job)
+    until(lambda: states(launch, "ab", job) == {"a": "RUNNING", "b": "PENDING"})

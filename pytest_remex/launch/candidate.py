@@ -209,12 +209,6 @@ class Candidate:
         earlier = self.known.earlier
         return earlier is not None and self.retried is earlier.recorded
 
-    @property
-    def is_repeated(self) -> bool:
-        """Whether the user asked to run once more, with the same files, what was run already."""
-        is_retried = self.retried is not None and not self.is_on_new_base
-        return is_retried or self.decision is Decision.AGAIN
-
     def make_by(self, recipe: int) -> None:
         """Use the experiment as it was prepared by a recipe."""
         self.prepared = self.recipes.get(recipe, self.prepared)

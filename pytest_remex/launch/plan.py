@@ -12,7 +12,7 @@ from dataclasses import replace
 from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import counted
-from pytest_remex.errors import RemexError, SweepError
+from pytest_remex.errors import RemexError
 from pytest_remex.launch.candidate import Candidate, moved_bases, unjudged_text
 from pytest_remex.launch.continuation import ContinuationPreview
 from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job
@@ -20,7 +20,6 @@ from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.known import KnownLaunches
 from pytest_remex.launch.options import Folders, LaunchOptions
 from pytest_remex.launch.recognition import experiment_key
-from pytest_remex.launch.retry import refuse_uncommitted_fix
 from pytest_remex.launch.submissions import Cost, array_advice, written
 from pytest_remex.launch.upstreams import kept_back
 from pytest_remex.model import Remote, Sweep
@@ -57,7 +56,6 @@ class Plan:
         self.experiments: list[Candidate] = []
         self.refusals: list[str] = []
         """Why a submit would be refused, as far as the remotes were asked."""
-        self._lacks_commit = False
         self._options = options
         self._connect = connect
         self._by_key: dict[object, Candidate] = {}
@@ -92,14 +90,6 @@ class Plan:
     def sent(self) -> list[Candidate]:
         """The experiments that a submit would send."""
         return [each for each in self.experiments if each.decision.is_sent]
-
-    def check_files(self, workspaces: Workspaces) -> None:
-        """Check whether what would run once more lacks edits that are not committed."""
-        try:
-            refuse_uncommitted_fix(self.sent, workspaces)
-        except SweepError as error:
-            self._lacks_commit = True
-            self.refusals.append(str(error))
 
     def check_remotes(self, note: Callable[[str], None]) -> None:
         """Check whether the remotes can take what is planned, and how retried runs continue.
@@ -175,8 +165,6 @@ class Plan:
 
     def next_command(self, sbatch: str) -> str:
         """Return the next useful command, given the options for sbatch that the user chose."""
-        if self._lacks_commit:
-            return "git commit, then the same plan again"
         if self.refusals:
             return "--remex-doctor checks what submit would refuse"
         launching, decisions = self._options, {each.decision for each in self.experiments}

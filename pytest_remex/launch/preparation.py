@@ -128,19 +128,14 @@ def rules_of(
     return InputRules(sweep.inputs, sweep.script, tuple(files), tuple(others), tuple(control))
 
 
-def edited_inputs(repository: Git, prepared: Prepared) -> list[str]:
-    """Return the inputs of an experiment with edits in the user's files that are not committed."""
-    inputs = prepared.inputs
-    return [path for path in repository.edited if inputs.is_input(os.fsencode(path))]
-
-
 CACHE = "__pycache__"
 """The folder in which Python keeps compiled files."""
 
 
 def warnings_of(repository: Git, prepared: Prepared) -> Iterator[PatchWarning]:
     """Yield warnings about what is not part of an experiment, though a user may think so."""
-    edited = edited_inputs(repository, prepared)
+    inputs = prepared.inputs
+    edited = [path for path in repository.edited if inputs.is_input(os.fsencode(path))]
     if caches := sorted({path.partition(CACHE)[0] + CACHE for path in edited if CACHE in path}):
         yield PatchWarning(
             f"{some_of(caches)}: git tracks Python's caches, which change with each run of pytest: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pluggy
@@ -12,17 +12,14 @@ from pytest_remex.collect.fetch import fetch_outputs
 from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.collect.runs import WantedRun
 from pytest_remex.common.jobs import Job
-from pytest_remex.display import Progress, some_of
-from pytest_remex.errors import SweepError
+from pytest_remex.display import Progress
 from pytest_remex.hookspecs import Continuation
 from pytest_remex.launch.candidate import Candidate, Outcome
 from pytest_remex.launch.continuation import ENDED_EARLY, EndedEarly, continuation_of, list_files
 from pytest_remex.launch.decision import KnownRuns, decide
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import LaunchOptions
-from pytest_remex.launch.preparation import CACHE, edited_inputs
 from pytest_remex.records.index import reached_by
-from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.transport import Connect
 
 
@@ -100,23 +97,3 @@ class Retries:
     def _job(self, known: KnownRuns) -> Job | None:
         run = known.decisive_run
         return self._jobs[run.run.directory] if run else None
-
-
-def refuse_uncommitted_fix(candidates: Iterable[Candidate], workspaces: Workspaces) -> None:
-    """Refuse to run experiments once more if a fix may be in edits that are not committed.
-
-    Raises:
-        SweepError: An input has such edits, and a commit of them would change the experiment.
-
-    """
-    for each in candidates:
-        if not each.is_repeated:
-            continue
-        git = workspaces.git(each.repo)
-        edited = [path for path in edited_inputs(git, each.prepared) if CACHE not in path]
-        if edited and each.prepared.commit.base == workspaces.base(each.repo, "HEAD"):
-            raise SweepError(
-                f"{some_of(edited)}: uncommitted edits are not part of the experiments, so what "
-                f"failed would run once more without them: commit them, or add --remex-yes (in a "
-                f"script: yes=True) to send it as it was"
-            )

@@ -35,7 +35,7 @@ from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
 from pytest_remex.launch.recognition import experiment_key
-from pytest_remex.launch.retry import Retries, refuse_uncommitted_fix
+from pytest_remex.launch.retry import Retries
 from pytest_remex.launch.submissions import Cost, array_advice
 from pytest_remex.launch.upstreams import find_dependencies, run_of
 from pytest_remex.model import Remote
@@ -262,9 +262,7 @@ class Submitter:
                 self._waiting = _still_waiting(self._waiting)
                 if not self._waiting or not self._fits(self._waiting, last=last):
                     return
-                if self._options.confirm is not None:
-                    _cost(self._waiting).refuse_above(self._options.confirm)
-                    refuse_uncommitted_fix(self._waiting, self._workspaces)
+                _cost(self._waiting).refuse_above(self._options.confirm)
                 sending = self._ready()
                 if not sending:
                     return

@@ -116,7 +116,6 @@ class PlanMode(Mode):
         self._workspaces.close()
         try:
             if not was_stopped(self.session):
-                self._plan.check_files(self._workspaces)
                 self._plan.check_remotes(self.terminal.note)
         finally:
             super().close()

@@ -28,43 +28,6 @@ def test_retry(empty_project):
     assert len(empty_project.run_directories()) == 3
 
 
-def test_retry_with_a_fix_that_is_not_committed(empty_project):
-    """A retry that would lack the user's edits is refused; a commit, or --remex-yes, sends it."""
-    empty_project.sweeps(FLAKY)
-    empty_project.ran()
-    empty_project.edit("run.sbatch", "exit 3", "cp input.txt result.txt")
-    records = empty_project.record_paths()
-    for retry in ("--remex-retry", "--remex-retry=all"):
-        plan = empty_project.pytest("--remex-plan", retry)
-        plan.stdout.fnmatch_lines(
-            ["submit would be refused: run.sbatch: uncommitted edits*", "*: git commit, then *"]
-        )
-        assert plan.ret == 1
-        result = empty_project.pytest("--remex-submit", retry)
-        result.stdout.fnmatch_lines(["*run.sbatch: uncommitted edits*commit them, or*--remex-yes*"])
-        assert result.ret == 2
-    assert empty_project.record_paths() == records
-    empty_project.submit("--remex-retry", "--remex-yes").assert_outcomes(passed=1, skipped=1)
-    empty_project.wait()
-    empty_project.commit()
-    empty_project.submit("--remex-retry").assert_outcomes(passed=1, skipped=1)
-
-
-def test_retry_with_edits_of_files_that_no_job_reads(empty_project):
-    """Edits of control files, or beside another base, do not keep a retry back."""
-    empty_project.write("README", "about it")
-    empty_project.commit()
-    base = empty_project.git("rev-parse", "HEAD")
-    empty_project.sweeps(FLAKY.replace("fetch=", f'branch="{base}", fetch='))
-    empty_project.ran()
-    empty_project.write("README", "more about it")
-    empty_project.submit("--remex-retry").assert_outcomes(passed=1, skipped=1)
-    empty_project.wait()
-    empty_project.commit(input_txt="another base")
-    empty_project.write("input.txt", "not committed")
-    empty_project.submit("--remex-retry").assert_outcomes(passed=1, skipped=1)
-
-
 def test_retry_that_was_killed_before_its_claim(empty_project):
     """The same command continues a retry that only its record names."""
     project = empty_project

@@ -205,7 +205,7 @@ class RecordedRows:
         }
         try:
             with writing(folder / RECORDED):
-                _append(folder / RECORDED, json.dumps(facts).encode() + b"\n")
+                _append(folder / RECORDED, json.dumps(facts).encode())
         except RecordError as error:
             self._tell(str(error))
 
@@ -231,10 +231,14 @@ class RecordedRows:
 
 def _append(path: Path, line: bytes) -> None:
     """Append a line; the file is opened each time, because another collect may have removed it."""
+    # a line break in front too: a full disk may have cut the line before short, also now
+    row = b"\n%b\n" % line
     for attempt in range(2):
         try:
             with path.open("ab", buffering=0) as file:
-                file.write(line)
+                written = file.write(row)
+                if written < len(row):
+                    file.write(row[written:])  # which says why
         except FileNotFoundError:
             if attempt:
                 raise
@@ -346,7 +350,7 @@ def _read(folder: Path) -> dict[str, tuple[Row, Sequence[Sequence[str]]]]:
 def _lines(folder: Path) -> list[tuple[bytes, dict[str, Any]]]:
     """Return the lines of the file, each with what it says: nothing if it was cut short."""
     try:
-        lines = (folder / RECORDED).read_bytes().splitlines()
+        lines = filter(None, (folder / RECORDED).read_bytes().splitlines())
     except OSError:
         return []
     return [(line, _facts(line)) for line in lines]

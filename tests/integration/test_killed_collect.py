@@ -126,3 +126,39 @@ def test_no_collect_yet(empty_project, monkeypatch):
     monkeypatch.chdir(empty_project.path)
     with pytest.raises(RemexError, match="no results of 'grid'"):
         results("grid")
+
+
+FULL = """
+import os, resource, signal
+from pathlib import Path
+from pytest_remex import sweep
+
+ROWS = Path(__file__).parent / "remex-output" / "grid" / "recorded.jsonl"
+
+@sweep({"a": [1, 2]}, fetch=["result.txt"])
+def grid(experiment):
+    a = experiment.config["a"]
+    (experiment.path / "input.txt").write_text(f"a = {a}\\n")
+    run = yield
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if a == 1:
+        space = ROWS.stat().st_size if ROWS.exists() else 0
+        resource.setrlimit(resource.RLIMIT_FSIZE, (space + 30, most[1]))
+    try:
+        run.record(first=a)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    if a == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_row_after_one_that_was_cut_short(empty_project, monkeypatch):
+    """A full disk that cuts a row short takes no other row with it, and the user is told."""
+    empty_project.sweeps(FULL)
+    empty_project.ran()
+    monkeypatch.chdir(empty_project.path)
+    shown = empty_project.pytest("--remex-collect", "-k", "a=1").stdout.str()
+    assert "recorded.jsonl cannot be written (File too large)" in shown
+    empty_project.start("--remex-collect", "--remex-fresh").communicate(timeout=60)
+    assert list(results("grid")["first"]) == [1, 2]

@@ -45,7 +45,13 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.memory import PeriodicFreeze, ReportsNotShown, freeze
 from pytest_remex.pytest_plugin.remotes import remotes_of
-from pytest_remex.pytest_plugin.stages import COLLECTED, in_order, is_imported, note_left_out
+from pytest_remex.pytest_plugin.stages import (
+    COLLECTED,
+    in_order,
+    is_imported,
+    note_left_out,
+    refuse_shared_names,
+)
 from pytest_remex.sweep import SWEEP_FILES, sweep_of
 
 _DOING = {
@@ -211,6 +217,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     try:
         remotes_of(config)
         refuse_test_cases(items)
+        refuse_shared_names(session)
         refuse_own_remote(items)
         start(session, items)
     except RemexError as error:

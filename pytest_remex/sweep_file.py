@@ -75,11 +75,7 @@ def sweep_functions(
     before = list(sys.path)
     sys.path.insert(0, str(path.absolute().parent))
     try:
-        functions = {
-            sweep.name: value
-            for value in vars(_imported(path)).values()
-            if (sweep := sweep_of(value)) is not None
-        }
+        functions = _by_name(path)
         wanted = list(functions) if names is None else list(names)
         if complete:
             wanted = list(
@@ -93,6 +89,18 @@ def sweep_functions(
         yield [functions[name] for name in wanted]
     finally:
         sys.path[:] = before
+
+
+def _by_name(path: Path) -> dict[str, SweepFunction]:
+    found: dict[str, SweepFunction] = {}
+    for value in vars(_imported(path)).values():
+        sweep = sweep_of(value)
+        if sweep is not None and found.setdefault(sweep.name, value) is not value:
+            raise SweepError(
+                f"{path} has two sweeps with the name {sweep.name!r}, under which their results "
+                f"are written: give one of them another name=...; its runs are kept"
+            )
+    return found
 
 
 def _chain(name: str, functions: Mapping[str, SweepFunction]) -> list[str]:

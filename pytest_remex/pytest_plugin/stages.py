@@ -12,6 +12,7 @@ import pytest
 
 from pytest_remex.errors import SweepError
 from pytest_remex.model import Config, Sweep
+from pytest_remex.names import function_of, label
 from pytest_remex.pytest_plugin.item_outcomes import WORD, reason_of, skip
 from pytest_remex.pytest_plugin.items import (
     experiments,
@@ -120,6 +121,26 @@ def in_order(session: pytest.Session, *, complete: bool) -> list[pytest.Function
     _mark_added(ordered.values(), chosen)
     several = [item for item in chosen if ordered[key_of_item(item)] is not item]
     return [*ordered.values(), *several]
+
+
+def refuse_shared_names(session: pytest.Session) -> None:
+    """Refuse two sweeps of one name, whose results would be written to the same files.
+
+    Names that differ only in case are one folder on Macs.
+
+    Raises:
+        SweepError: There are two; the message says where.
+
+    """
+    known: dict[str, tuple[Sweep, str]] = {}
+    for item in (*session.stash.get(COLLECTED, ()), *experiments(session.items)):
+        plan, node = sweep_for(item), function_of(item.nodeid)
+        first, other = known.setdefault(label(plan.name).casefold(), (plan, node))
+        if plan is not first and plan != first:
+            raise SweepError(
+                f"{other} and {node} are two sweeps with the name {plan.name!r}, under which their "
+                f"results are written: give one of them another name=...; its runs are kept"
+            )
 
 
 def _mark_added(items: Collection[pytest.Function], chosen: Sequence[pytest.Function]) -> None:

@@ -289,6 +289,27 @@ def test_no_function(empty_project, code, message):
     plain_text(result)
 
 
+def test_two_sweeps_of_one_name(project):
+    """They are refused, even if one is deselected; with another name all rows are in results."""
+    text = (project.path / "sweeps.py").read_text()
+    project.submit()
+    (project.path / "others.py").write_text(text.replace("[1, 2, 3]", "[4, 5]"))
+    project.pytest("others.py", "--remex-submit").assert_outcomes(passed=2)
+    files = ("sweeps.py", "others.py")
+    for words in (["--remex-collect"], ["--remex-collect", "-k", "a=4"], []):
+        result = project.pytest(*files, *words)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        message = "*sweeps.py::grid and others.py::grid are two sweeps with the name 'grid'*name=*"
+        result.stderr.fnmatch_lines([message])
+    project.edit("others.py", "@sweep(", '@sweep(name="Grid", dimensions=')
+    result = project.pytest(*files, "--remex-status")
+    result.stderr.fnmatch_lines(["*two sweeps with the name 'Grid'*"])
+    project.edit("others.py", '"Grid"', '"other"')
+    project.pytest(*files, "--remex-collect", "--remex-wait").assert_outcomes(passed=5)
+    tables = [project.output / name / "results.csv" for name in ("grid", "other")]
+    assert [len(table.read_text().splitlines()) for table in tables] == [4, 3]
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

@@ -80,6 +80,15 @@ def test_named_sweeps(project):
     assert len(project.jobs()) == 3
 
 
+def test_two_sweeps_of_one_name(project):
+    """A script does not submit one of them in place of the other."""
+    text = (project.path / "sweeps.py").read_text()
+    other = text.replace("@sweep(", '@sweep(name="grid", dimensions=')
+    project.write("sweeps.py", text + other.replace("def grid", "def other"))
+    assert "has two sweeps with the name 'grid'" in submit(project)
+    assert not project.jobs()
+
+
 RECIPES = """
 from pytest_remex import sweep
 

@@ -44,9 +44,9 @@ from pytest_remex.collect.sync import sync
 from pytest_remex.display import ask_at_terminal, show_nothing
 from pytest_remex.errors import RemexError, SweepError, first_line
 from pytest_remex.io import prepare_output_folder
-from pytest_remex.launch.background import QuietListener
 from pytest_remex.launch.candidate import Candidate, State, unjudged_text
 from pytest_remex.launch.continuation import FailedProbe, probe_of
+from pytest_remex.launch.listener import QuietListener
 from pytest_remex.launch.options import Folders, LaunchOptions, Resubmit
 from pytest_remex.launch.submitter import Submitter
 from pytest_remex.launch.sweep_calls import SweepCalls, SweepPoint
@@ -165,9 +165,9 @@ def submit(  # noqa: PLR0913 - the contract with users
                 candidates.append(_add(each, calls, submitter, hooks.relay if retry else None))
                 submitter.advance(last=False)
             submitter.advance(last=True)
-        for message in submitter.moved():
+        for message in submitter.queue.moved():
             _warn(message)
-        if unjudged := submitter.count(State.UNJUDGED):
+        if unjudged := submitter.queue.count(State.UNJUDGED):
             _warn(unjudged_text(unjudged))
     _raise_for_failed(submitter, candidates)
     return [_job(each) for each in candidates]
@@ -266,7 +266,7 @@ def _add(
     prepared = calls.prepare(at, look)
     last = submitter.known.recipe_of(prepared) if hooks is not None else None
     recipes = calls.for_retry(prepared, at, last)
-    return submitter.add(prepared, next(iter(probes), None), recipes)
+    return submitter.queue.add(prepared, next(iter(probes), None), recipes)
 
 
 def _resubmit(retry: str) -> Resubmit:

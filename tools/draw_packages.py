@@ -15,7 +15,7 @@ TOP = "pytest_remex"
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 BEGIN = "<!-- packages: made by tools/draw_packages.py; `make docs` draws it again -->\n"
 END = "<!-- end of packages -->\n"
-EVERYWHERE = {"errors", "model", "names", "io", "temporary", "common"}
+EVERYWHERE = {"background", "errors", "model", "names", "io", "temporary", "common"}
 """What nearly every other package imports: drawn without arrows."""
 
 

@@ -11,8 +11,8 @@
        |  release the job
     Outcome           the state that the user sees, with the job or the reason
 
-A `Candidate` is one experiment through all of this; `submitter` draws the states of its outcome,
-`pipeline` the stages of its run.
+A `Candidate` is one experiment through all of this; `submitter` lists the states of its outcome,
+`pipeline` draws the stages of its run.
 """
 
 from __future__ import annotations

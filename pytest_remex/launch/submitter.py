@@ -1,14 +1,19 @@
-"""Hold the state of each experiment of a submit, and decide when to send a batch.
+"""Send the experiments of a submit in batches.
 
-    add --+--> OTHER BASE                    its point has a run on another base
-          +--> WAITING --+--> SENDING --+--> SUBMITTED      its job was released
-          |              |              +--> NOT SUBMITTED  refused, rejected, or a fault came up
-          |              |              +--> UNKNOWN        it may have a job: the link broke, or
-          |              |              |                   Ctrl-C came twice
-          |              |              '--> WAITING        the batch failed before its sbatch
-          |              +--> ALREADY        its last job needs no retry
-          |              '--> NOT SUBMITTED  an error: reported with the first of the batch
-          '--> ALREADY                       it has a run
+The state of an experiment, and what changes it:
+
+    added    -> WAITING           it needs a job                        `ExperimentQueue.add`
+             -> ALREADY, OTHER_BASE, UNJUDGED, UNKNOWN   it has a run   `Outcome.unsent`
+    WAITING  -> SENDING           its batch is sent                     `Submitter`
+             -> ALREADY, UNJUDGED, UNKNOWN   no retry is needed         `Retries.settle`
+             -> UPSTREAM_FAILED, NOT_SUBMITTED   for its upstream       `find_dependencies`
+             -> NOT_SUBMITTED     an error, told of one of the batch    `Submitter`
+             -> the outcome of another one, whose run it shares         `ExperimentQueue`
+    SENDING  -> SUBMITTED         its job was released                  `Outcome.of_run`
+             -> NOT_SUBMITTED     it was refused or rejected            `Outcome.of_run`
+             -> ALREADY, UNKNOWN, WAITING   another client was faster   `claims.follow`
+             -> UNKNOWN           it may have a job: the link broke, or Ctrl-C came twice
+             -> WAITING           the batch failed before its sbatch
 
 One batch at a time is SENDING, in another thread, while the next one is prepared and WAITING. After
 a fault nothing more is sent; what is WAITING or UNKNOWN is left to the next command, which finds in
@@ -19,30 +24,33 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from pytest_remex.display import one_line, show_nothing
-from pytest_remex.errors import RecordError, RemexError, SweepError
-from pytest_remex.hookspecs import Continuation, ContinueProbe
-from pytest_remex.launch.background import BackgroundBatch, Listener, deferred_interrupts
-from pytest_remex.launch.candidate import Candidate, Outcome, State, moved_bases
+from pytest_remex.background import BackgroundCall
+from pytest_remex.display import Progress, one_line, show_nothing
+from pytest_remex.errors import RemexError, SweepError
+from pytest_remex.hookspecs import Continuation
+from pytest_remex.launch.candidate import Candidate, Outcome, State
 from pytest_remex.launch.claims import follow
-from pytest_remex.launch.continuation import FailedProbe
-from pytest_remex.launch.decision import Decision, decide, recorded_job
 from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.launcher import Launcher
+from pytest_remex.launch.listener import Listener, deferred_interrupts
 from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
-from pytest_remex.launch.recognition import experiment_key
+from pytest_remex.launch.queue import ExperimentQueue, still_waiting
 from pytest_remex.launch.retry import Retries
-from pytest_remex.launch.submissions import Cost, array_advice
+from pytest_remex.launch.submissions import Cost
 from pytest_remex.launch.upstreams import find_dependencies, run_of
 from pytest_remex.model import Remote
+from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
-from pytest_remex.repo.workspace import Prepared, Workspaces
+from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.transport import Connections
 
+Step: TypeAlias = tuple[str, int, int, str]
+"""What `Progress` shows of a batch."""
 LEAST = 100
 """Experiments that are worth a batch of their own while no other one is being sent."""
 BATCH = 500
@@ -51,6 +59,36 @@ GROUPED = 1000
 """Experiments in a batch of grouped runs: no array or pack is larger."""
 PATIENCE = 5.0
 """Seconds to wait for a running batch after its connection was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Experiments that are being sent in another thread; Ctrl-C is deferred meanwhile."""
+
+    candidates: Sequence[Candidate]
+    call: BackgroundCall[Step, list[RunRecord]]
+    interrupts: Sequence[int]
+    """The signals received since it was begun."""
+    deferral: ExitStack
+
+    @classmethod
+    def send(
+        cls,
+        candidates: Sequence[Candidate],
+        function: Callable[[Progress], list[RunRecord]],
+        interrupts: Sequence[int],
+        deferral: ExitStack,
+    ) -> Batch:
+        """Call a function that sends the experiments; the thread that waits shows its progress."""
+
+        def run(show: Callable[[Step], None]) -> list[RunRecord]:
+            def progress(phase: str, done: int, total: int, detail: str = "") -> None:
+                show((phase, done, total, detail))
+
+            return function(progress)
+
+        call = BackgroundCall(run, "remex-batch")
+        return cls(candidates, call, interrupts, deferral)
 
 
 class Submitter:
@@ -84,15 +122,8 @@ class Submitter:
         self._expected = 0
         self.launcher = Launcher(folders, workspaces, connections.to, options)
         self.known = self.launcher.known
-        self._candidates: list[Candidate] = []
-        self._by_key: dict[object, Candidate] = {}
-        self._by_inputs: dict[object, Candidate] = {}
-        self._sharing: list[tuple[Candidate, Candidate]] = []
-        self._waiting: list[Candidate] = []
-        self._sending: list[Candidate] = []
-        self._batch: BackgroundBatch | None = None
-        self._interrupts: Sequence[int] = ()
-        self._while_sending = ExitStack()
+        self.queue = ExperimentQueue(self.launcher, workspaces, options)
+        self._batch: Batch | None = None
         single = options.grouping.kind is GroupingKind.SINGLE
         self._sizes = (min(LEAST, BATCH), BATCH) if single else (GROUPED, GROUPED)
         self.fault: Exception | None = None
@@ -108,77 +139,15 @@ class Submitter:
         if self._options.confirm is not None and count > self._options.confirm:
             self._sizes = count, count
 
-    def add(
-        self,
-        prepared: Prepared,
-        probe: ContinueProbe | FailedProbe | None = None,
-        recipes: Mapping[int, Prepared] | None = None,
-    ) -> Candidate:
-        """Add an experiment that was patched and committed.
-
-        Args:
-            prepared: The experiment.
-            probe: What extensions want to list for its run, if that was ended early.
-            recipes: The experiment prepared for a retry, by recipe number.
-
-        Returns:
-            The experiment, which is WAITING or ALREADY submitted.
-
-        Raises:
-            RecordError: A launch record cannot be written.
-            SweepError: The experiment that it comes after was not added.
-        """
-        run = self.launcher.find(prepared)
-        known = self.known.about(prepared, run, self._options.resubmit)
-        prepared = known.shared_with(prepared)
-        upstream = self._by_key.get(prepared.upstream.key) if prepared.upstream else None
-        if prepared.upstream is not None and upstream is None:
-            raise SweepError(f"{prepared.upstream.node}, which it comes after, failed")
-        options = self._options.of_experiment(chosen=prepared.chosen)
-        decision = decide(known, options, recorded_job(known.decisive_run))
-        if decision is Decision.ALREADY and upstream and upstream.may_be_resent:
-            decision = Decision.ASK
-        made = {0: prepared, **recipes} if recipes else {}
-        candidate = Candidate(prepared, known, decision, "", upstream, made, probe)
-        self._candidates.append(candidate)
-        # two variants of the grid may have the same experiment
-        first = self._by_inputs.setdefault(experiment_key(prepared), candidate)
-        self._by_key[prepared.key] = first
-        if outcome := Outcome.unsent(known, decision):
-            candidate.outcome = outcome
-            self._workspaces.forget(prepared)
-        elif first is not candidate:
-            self._sharing.append((candidate, first))
-        else:
-            self._follow_up(candidate)
-            self._waiting.append(candidate)
-        return candidate
-
-    def _follow_up(self, candidate: Candidate) -> None:
-        """Set which run is resumed, or which one the experiment's next run follows."""
-        if candidate.decision is Decision.FINISH:
-            candidate.resumed = candidate.known.run
-        elif candidate.decision is Decision.RETRY and candidate.known.is_useless:
-            candidate.make_by(candidate.known.recipe_after(None))
-        if candidate.resumed is None:
-            candidate.previous = self.known.newest(candidate.prepared)
-        else:
-            recognizer = self.known.recognizer
-            candidate.previous = recognizer.failed_before(candidate.resumed, candidate.prepared)
-
-    def moved(self) -> list[str]:
-        """Return messages on the experiments whose points have runs on other bases."""
-        return moved_bases(self._candidates)
-
     def advance(self, *, last: bool) -> None:
         """Send waiting experiments once they fill a batch; with `last`, send them now and wait.
 
         Raises KeyboardInterrupt after a second Ctrl-C; the batch continues.
         """
-        is_sending = self._batch is not None and self._batch.running
-        if last or len(self._waiting) >= self._sizes[is_sending]:
+        is_sending = self._batch is not None and self._batch.call.running
+        if last or len(self.queue.waiting) >= self._sizes[is_sending]:
             may_continue = self.wait()
-            while may_continue and self._waiting and self.fault is None:
+            while may_continue and self.queue.waiting and self.fault is None:
                 self._start(last=last)
                 if not last:
                     return
@@ -191,24 +160,8 @@ class Submitter:
         """
         if self._batch is not None:
             self._receive(self._batch)
-        self._settle_sharing()
+        self.queue.settle_sharing()
         return self._listener.may_continue()
-
-    def _settle_sharing(self) -> None:
-        """Set the outcomes of experiments whose shared run has an outcome now."""
-        sharing, self._sharing = self._sharing, []
-        for candidate, first in sharing:
-            outcome = first.outcome
-            if outcome.state in {State.WAITING, State.SENDING}:
-                self._sharing.append((candidate, first))
-                continue
-            candidate.outcome = outcome
-            if outcome.state is State.SUBMITTED:
-                try:
-                    self.launcher.share(first, candidate.prepared.variant)
-                    candidate.outcome = Outcome(State.ALREADY, outcome.job, outcome.launch)
-                except RecordError as error:
-                    candidate.outcome = replace(outcome, state=State.UNKNOWN, why=str(error))
 
     def close(self) -> list[str]:
         """Finish the launches, and close everything; a batch that is still running is abandoned.
@@ -216,7 +169,6 @@ class Submitter:
         Returns:
             The cluster's warnings, and what could not be cleaned up.
         """
-        self._while_sending.close()
         if self._batch is not None:
             self._abandon(self._batch)
         notes = self.launcher.notes
@@ -232,62 +184,42 @@ class Submitter:
             warnings.append(str(error))
         return warnings
 
-    @property
-    def launches(self) -> list[str]:
-        """The launches that experiments were submitted in."""
-        submitted = [each.outcome for each in self._candidates if each.outcome.job]
-        return list(dict.fromkeys(e.launch for e in submitted if e.state is State.SUBMITTED))
-
-    def count(self, state: State) -> int:
-        """Return how many experiments are in a state."""
-        return sum(each.outcome.state is state for each in self._candidates)
-
-    def array_advice(self) -> str:
-        """Return the advice for jobs that could be an array."""
-        sent = [each for each in self._candidates if each.outcome.state is State.SUBMITTED]
-        there = [each for each in sent if each.remote.host is not None]
-        return array_advice((each.prepared.header for each in there), self._options.grouping)
-
-    def left(self, state: State) -> int:
-        """Return how many experiments stay in a state without being reported one by one."""
-        return sum(each.outcome.state is state and not each.settled for each in self._candidates)
-
     def _start(self, *, last: bool) -> None:
+        """Send those that can be sent now, if that is a batch."""
         with ExitStack() as stack:
-            deferred = deferred_interrupts(self._listener.interrupted)
-            self._interrupts = stack.enter_context(deferred)
+            interrupts = stack.enter_context(deferred_interrupts(self._listener.interrupted))
             try:
-                retries = self._retries()
-                retries.settle(self._options)
-                self._waiting = _still_waiting(self._waiting)
-                if not self._waiting or not self._fits(self._waiting, last=last):
-                    return
-                _cost(self._waiting).refuse_above(self._options.confirm)
-                sending = self._ready()
+                sending = self._ready(last=last)
                 if not sending:
                     return
-                sending = [each for each in sending if self._prepare_retry(each, retries)]
                 send = self.launcher.commit(sending)
             except Exception as error:  # noqa: BLE001 - a fault that nobody reports would look like success
-                self._fail(self._waiting.pop(0), error)
+                self.queue.drop_settled()
+                self._fail(self.queue.waiting[0], error)
                 self._listener.may_continue()
                 return
             self.cost += _cost(sending)
             for each in sending:
                 each.outcome = Outcome(State.SENDING)
-            self._sending = sending
-            self._waiting = _still_waiting(self._waiting)
-            self._batch = BackgroundBatch(send)
-            self._while_sending = stack.pop_all()
+            self.queue.drop_settled()
+            self._batch = Batch.send(sending, send, interrupts, stack.pop_all())
 
-    def _ready(self) -> list[Candidate]:
-        """Return those that can be sent now: what they come after, if anything, is settled."""
-        ready = [each for each in self._waiting if each.is_ready]
+    def _ready(self, *, last: bool) -> list[Candidate]:
+        """Return those to send now; none if it is better to wait, or if none needs to be sent."""
+        retries = self._retries()
+        retries.settle(self._options)
+        self.queue.drop_settled()
+        waiting = self.queue.waiting
+        if not waiting or not self._fits(waiting, last=last):
+            return []
+        _cost(waiting).refuse_above(self._options.confirm)
+        ready = [each for each in waiting if each.is_ready]
         upstreams = {id(each.upstream): each.upstream for each in ready if each.upstream}
         runs = {key: run for key, each in upstreams.items() if (run := run_of(each, self.launcher))}
         find_dependencies(ready, runs, self._connections.to)
-        self._waiting = _still_waiting(self._waiting)
-        return _still_waiting(ready)
+        sending = [each for each in still_waiting(ready) if self._prepare_retry(each, retries)]
+        self.queue.drop_settled()
+        return sending
 
     def _fits(self, sending: Sequence[Candidate], *, last: bool) -> bool:
         """Return whether to send now: near a remote's limits, only once everything is known."""
@@ -295,17 +227,17 @@ class Submitter:
         for each in sending:
             if each.resumed is None:
                 footprints.setdefault(each.remote, []).append(each.prepared.footprint)
-        unseen = 0 if last else max(0, self._expected - len(self._candidates))
+        unseen = 0 if last else max(0, self._expected - len(self.queue))
         fits = self._fitness.refuse_unfit(footprints, unseen)
         if not fits:
             self._sizes = self._expected, self._expected
         return fits
 
     def _retries(self) -> Retries:
-        has_any = any(each.retried for each in self._waiting)
+        has_any = any(each.retried for each in self.queue.waiting)
         with self._listener.progress() if has_any else nullcontext(show_nothing) as progress:
             to, folder, how = self._connections.to, self._folders.runs, self._options.resubmit
-            return Retries(self._waiting, to, folder, progress, certain=how.is_certain)
+            return Retries(self.queue.waiting, to, folder, progress, certain=how.is_certain)
 
     def _prepare_retry(self, candidate: Candidate, retries: Retries) -> bool:
         """Prepare a retry; return False if the hook that decides how it continues raised."""
@@ -318,16 +250,19 @@ class Submitter:
         self.continuations.update([how] if how else [])
         return True
 
-    def _receive(self, batch: BackgroundBatch) -> None:
-        if len(self._interrupts) > 1:
+    def _receive(self, batch: Batch) -> None:
+        """Wait for a batch, and set the outcomes of its experiments."""
+        if len(batch.interrupts) > 1:
             raise KeyboardInterrupt
         try:
-            with self._while_sending, self._listener.progress() as progress:
-                runs = batch.result(progress)
+            with batch.deferral, self._listener.progress() as progress:
+                runs = batch.call.result(lambda step: progress(*step))
         except Exception as error:  # noqa: BLE001 - as in `_start`
-            self._lose(error)
+            self._batch = None
+            self._lose(batch.candidates, error)
             return
-        sent, self._sending, self._batch = self._sending, [], None
+        self._batch = None
+        sent = batch.candidates
         for candidate, run in zip(sent, runs, strict=True):
             candidate.outcome = Outcome.of_run(run, self.launcher.launch_of(candidate))
         self._tell(sent)
@@ -344,18 +279,15 @@ class Submitter:
         self.known.read_again(each.remote for each, _ in taken)
         for each, claim in taken:
             if follow(each, claim, self.launcher.claimed_run(each, claim)):
-                self._waiting.append(each)
+                self.queue.waiting.append(each)
 
-    def _lose(self, error: Exception) -> None:
+    def _lose(self, sent: Sequence[Candidate], error: Exception) -> None:
         """Sort the experiments of a failed batch: some may have jobs, the others wait again."""
-        sent, self._sending, self._batch = self._sending, [], None
         for each in sent:
             may_have_job = self.launcher.may_have_job(each)
             each.outcome = Outcome(State.UNKNOWN if may_have_job else State.WAITING)
-        unsent = [each for each in sent if each.outcome.state is State.WAITING]
-        self._waiting = [*unsent, *self._waiting]
-        if sent:
-            self._fail(sent[0], error)
+        self.queue.put_first(sent)
+        self._fail(sent[0], error)
 
     def _fail(self, candidate: Candidate, error: Exception) -> None:
         """Report the reason with one experiment only; the others are left to the next command."""
@@ -364,15 +296,16 @@ class Submitter:
         why = str(error) if plain else "".join(traceback.format_exception(error))
         unknown = candidate.outcome.state is State.UNKNOWN
         candidate.outcome = Outcome(State.UNKNOWN if unknown else State.NOT_SUBMITTED, why=why)
-        self._waiting = [each for each in self._waiting if each is not candidate]
+        self.queue.drop_settled()
 
-    def _abandon(self, batch: BackgroundBatch) -> None:
-        if batch.running:
+    def _abandon(self, batch: Batch) -> None:
+        batch.deferral.close()
+        if batch.call.running:
             self._connections.close()
-            batch.abandon(PATIENCE)
-        for candidate in self._sending:
+            batch.call.join(PATIENCE)
+        for candidate in batch.candidates:
             candidate.outcome = Outcome(State.UNKNOWN)
-        self._sending, self._batch = [], None
+        self._batch = None
 
     def _tell(self, sent: Sequence[Candidate]) -> None:
         jobs: dict[str, dict[str, str]] = {}
@@ -382,10 +315,6 @@ class Submitter:
                 jobs.setdefault(each.outcome.launch, {})[node] = each.outcome.job
         for launch, submitted in jobs.items():
             self._listener.hooks.call("pytest_remex_submitted", launch=launch, jobs=submitted)
-
-
-def _still_waiting(candidates: Iterable[Candidate]) -> list[Candidate]:
-    return [each for each in candidates if each.outcome.state is State.WAITING]
 
 
 def _cost(candidates: Iterable[Candidate]) -> Cost:

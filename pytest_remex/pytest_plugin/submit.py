@@ -120,7 +120,7 @@ class SubmitMode(Mode):
         prepared, probe = self._prepare(item)
         recipes = self._recipes(item, prepared)
         with failing_plainly():
-            candidate = self._submitter.add(prepared, probe, recipes)
+            candidate = self._submitter.queue.add(prepared, probe, recipes)
         item.stash[CANDIDATE] = candidate
         note_facts(item, **prepared_facts(candidate.prepared))
         if candidate.outcome.state in NOT_SENT:
@@ -137,7 +137,7 @@ class SubmitMode(Mode):
         """Close everything, and set the exit code."""
         for warning in self._submitter.close():
             self.terminal.note(warning)
-        if self._submitter.left(State.WAITING) or self._submitter.left(State.UNKNOWN):
+        if self._submitter.queue.left(State.WAITING) or self._submitter.queue.left(State.UNKNOWN):
             self.context.exit_with(pytest.ExitCode.TESTS_FAILED)
 
     def summarize(self) -> None:
@@ -151,7 +151,7 @@ class SubmitMode(Mode):
     @property
     def submitted_count(self) -> int:
         """How many experiments were submitted."""
-        return self._submitter.count(State.SUBMITTED)
+        return self._submitter.queue.count(State.SUBMITTED)
 
     @property
     def _retries(self) -> bool:
@@ -268,29 +268,29 @@ class SubmitMode(Mode):
     def _say_sent(self) -> None:
         submitter = self._submitter
         if submitted := self.submitted_count:
-            what, launches = counted(submitted, "experiment"), ", ".join(submitter.launches)
+            what, launches = counted(submitted, "experiment"), ", ".join(submitter.queue.launches)
             self.terminal.say(f"{what} submitted in launch {launches}", green=True)
             self.terminal.say(f"asked for: {submitter.cost}")
-            if advice := submitter.array_advice():
+            if advice := submitter.queue.array_advice():
                 self.terminal.say(advice, yellow=True)
             if self._runs_inside:
                 where = self.settings.output
                 self.terminal.say(f"the runs are in {where}: deleting that deletes the runs")
         for how, count in submitter.continuations.items():
             self.terminal.say(continuation_summary(how, count), yellow=not how.command)
-        if already := submitter.count(State.ALREADY):
+        if already := submitter.queue.count(State.ALREADY):
             self.terminal.say(f"{already} already submitted")
-        if unjudged := submitter.count(State.UNJUDGED):
+        if unjudged := submitter.queue.count(State.UNJUDGED):
             self.terminal.say(unjudged_text(unjudged), yellow=True)
-        for message in submitter.moved():
+        for message in submitter.queue.moved():
             self.terminal.say(message, yellow=True)
 
     def _say_left(self) -> None:
         submitter, again = self._submitter, "run the same command again"
-        if waiting := submitter.left(State.WAITING):
+        if waiting := submitter.queue.left(State.WAITING):
             what = f"{counted(waiting, 'experiment')} {'was' if waiting == 1 else 'were'}"
             self.terminal.say(f"{what} prepared and not submitted: {again}", red=True)
-        if unknown := submitter.left(State.UNKNOWN):
+        if unknown := submitter.queue.left(State.UNKNOWN):
             what = f"{counted(unknown, 'experiment')} {'was' if unknown == 1 else 'were'}"
             them = "it" if unknown == 1 else "them"
             self.terminal.say(
@@ -299,7 +299,7 @@ class SubmitMode(Mode):
             )
 
     def _next_command(self) -> str:
-        count = self._submitter.count
+        count = self._submitter.queue.count
         if any(map(count, (State.WAITING, State.UNKNOWN, State.NOT_SUBMITTED))):
             return "the same command again, once that is fixed; --remex-doctor checks the rest"
         if count(State.UPSTREAM_FAILED):

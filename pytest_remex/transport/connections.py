@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_remex.background import BackgroundCall
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.connection import connect
 
@@ -99,69 +99,56 @@ class BackgroundConnection:
     """
 
     def __init__(self, connect: Connector, prompt: Prompt | None, notify: Notify) -> None:
+        self._connect = connect
         self._prompt = prompt
         self._notify = notify
-        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._answers: SimpleQueue[str | BaseException] = SimpleQueue()
-        self._made: Future[Connection] = Future()
-        # a daemon thread: a host that does not answer must not keep the command from ending
-        self._thread = threading.Thread(
-            target=self._run, args=(connect,), name="remex-connect", daemon=True
-        )
-        self._thread.start()
+        self._opening = BackgroundCall(self._open, "remex-connect")
 
     def result(self) -> Connection:
         """Wait for the connection, and return it. Raises as `connect` does."""
         try:
-            for call in iter(self._calls.get, None):
-                call()
+            return self._opening.result(lambda show: show())
         except BaseException:  # Ctrl-C
             self.abandon()
             raise
-        return self._made.result()
 
     def abandon(self) -> None:
         """Close the connection once it is made; the user is asked nothing more."""
         self._answers.put(RemoteError("the command ended before it connected"))
-        self._made.add_done_callback(_close)
+        self._opening.then(lambda connection: connection.close())
 
-    def _run(self, connect: Connector) -> None:
-        ask = None if self._prompt is None else partial(self._ask, self._prompt)
-        try:
-            connection = connect(prompt=ask, notify=self._tell)
-            with suppress(RemoteError):  # the first request says why
-                connection.start()
-            self._made.set_result(connection)
-        except BaseException as error:  # noqa: BLE001 - raised by `result`
-            self._made.set_exception(error)
-        finally:
-            self._calls.put(None)
+    def _open(self, send: Callable[[Callable[[], None]], None]) -> Connection:
+        """Connect; what is shown from this thread is shown by the one that waits.
 
-    def _ask(self, prompt: Prompt, text: str, *, echo: bool) -> str:
-        """Have the waiting thread prompt the user; later logins prompt from their own thread."""
-        if threading.current_thread() is not self._thread:
-            return prompt(text, echo=echo)
+        Programs that start later, and later logins, notify and prompt from their own threads.
+        """
+        prompt, notify, here = self._prompt, self._notify, threading.current_thread()
 
-        def answer() -> None:
-            try:
-                self._answers.put(prompt(text, echo=echo))
-            except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
-                self._answers.put(error)
+        def ask(prompt: Prompt, text: str, *, echo: bool) -> str:
+            if threading.current_thread() is not here:
+                return prompt(text, echo=echo)
+            send(lambda: self._answers.put(_outcome(prompt, text, echo=echo)))
+            answer = self._answers.get()
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
 
-        self._calls.put(answer)
-        found = self._answers.get()
-        if isinstance(found, BaseException):
-            raise found
-        return found
+        def tell(text: str) -> None:
+            if threading.current_thread() is here:
+                send(lambda: notify(text))
+            else:
+                notify(text)
 
-    def _tell(self, text: str) -> None:
-        """Have the waiting thread notify the user; programs that start later do so themselves."""
-        if threading.current_thread() is self._thread:
-            self._calls.put(partial(self._notify, text))
-        else:
-            self._notify(text)
+        connection = self._connect(prompt=prompt and partial(ask, prompt), notify=tell)
+        with suppress(RemoteError):  # the first request says why
+            connection.start()
+        return connection
 
 
-def _close(made: Future[Connection]) -> None:
-    if made.exception() is None:
-        made.result().close()
+def _outcome(prompt: Prompt, text: str, *, echo: bool) -> str | BaseException:
+    """Prompt the user, and return the answer, or what was raised instead of one."""
+    try:
+        return prompt(text, echo=echo)
+    except BaseException as error:  # noqa: BLE001 - raised in the thread that asked
+        return error

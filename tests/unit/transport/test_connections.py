@@ -83,7 +83,7 @@ def test_a_connection_that_is_abandoned_is_closed(tmp_path):
     begun = BackgroundConnection(connector, pytest.fail, pytest.fail)
     begun.abandon()
     with pytest.raises(RemoteError, match="ended before it connected"):
-        begun._made.result()
+        begun._opening.result(lambda _: None)
     assert not answers
 
 

@@ -1,23 +1,15 @@
-"""Send a batch in the background while the next one is prepared.
-
-Whoever waits for it shows its progress, and handles Ctrl-C.
-"""
+"""Who uses a `Submitter`, pytest or a script; and Ctrl-C while a batch is being sent."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from queue import SimpleQueue
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.display import Progress, show_nothing
-from pytest_remex.records.schema import RunRecord
-
-Step: TypeAlias = tuple[str, int, int, str]
 
 
 class Listener(Protocol):
@@ -56,43 +48,6 @@ class QuietListener:
         if self._interrupted:
             raise KeyboardInterrupt
         return True
-
-
-class BackgroundBatch:
-    """Run `send` in a thread; the caller that waits for the result shows its progress."""
-
-    def __init__(self, send: Callable[[Progress], list[RunRecord]]) -> None:
-        self._steps: SimpleQueue[Step | None] = SimpleQueue()
-        self._runs: Future[list[RunRecord]] = Future()
-        # A daemon thread: a push that hangs must not keep the command from ending.
-        self._thread = threading.Thread(target=self._run, args=(send,), daemon=True)
-        self._thread.start()
-
-    @property
-    def running(self) -> bool:
-        """Whether it is still running."""
-        return not self._runs.done()
-
-    def result(self, progress: Progress) -> list[RunRecord]:
-        """Wait for `send` to finish, and return its result. Raises what `send` raised."""
-        for step in iter(self._steps.get, None):
-            progress(*step)
-        return self._runs.result()
-
-    def abandon(self, seconds: float) -> None:
-        """Wait at most `seconds` for the end; its connection must have been closed before."""
-        self._thread.join(seconds)
-
-    def _run(self, send: Callable[[Progress], list[RunRecord]]) -> None:
-        try:
-            self._runs.set_result(send(self._note))
-        except BaseException as error:  # noqa: BLE001 - raised by `result`
-            self._runs.set_exception(error)
-        finally:
-            self._steps.put(None)
-
-    def _note(self, phase: str, done: int, total: int, detail: str = "") -> None:
-        self._steps.put((phase, done, total, detail))
 
 
 @contextmanager

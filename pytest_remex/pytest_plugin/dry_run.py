@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +13,6 @@ from pytest_remex.launch.candidate import Candidate
 from pytest_remex.launch.continuation import ContinuationPreview, continuation_summary, shown
 from pytest_remex.launch.plan import Plan, recipe_of_retry, tree
 from pytest_remex.launch.preparation import CheckoutCopies, differing_files
-from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
 from pytest_remex.pytest_plugin.item_outcomes import Markup, failing_plainly, say
 from pytest_remex.pytest_plugin.items import places_of, stopped_after, was_stopped
@@ -42,13 +39,8 @@ class DryRun(Mode):
         read_records(self.settings.launches)  # one that cannot be read is refused in each mode
         self._workspaces = Workspaces(kept=False)
         self._trials = Trials(context, self._workspaces)
+        self.preparer = self._trials.preparer
         self._tried = 0
-
-    def checkout(
-        self, item: pytest.Function, repo: Repo, remote: Remote
-    ) -> AbstractContextManager[Path]:
-        """Let an experiment use the scratch checkout of its base commit."""
-        return self._trials.preparer.checkout(item, repo, remote)
 
     def run(self, item: pytest.Function) -> None:
         """Run the patch."""
@@ -82,14 +74,9 @@ class PlanMode(Mode):
         self._copies = CheckoutCopies(settings.checkout) if settings.checkout else None
         probe = preview.probe if settings.launching.resubmit.is_retry else None
         self._trials = Trials(context, self._workspaces, self._copies, probe)
+        self.preparer = self._trials.preparer
         self._replicates = AskedReplicates(self.session, items, again=settings.launching.again)
         self._plan = Plan(context.folders, settings.launching, self._workspaces, connect, preview)
-
-    def checkout(
-        self, item: pytest.Function, repo: Repo, remote: Remote
-    ) -> AbstractContextManager[Path]:
-        """Let an experiment use the scratch checkout of its base commit."""
-        return self._trials.preparer.checkout(item, repo, remote)
 
     def run(self, item: pytest.Function) -> None:
         """Run the patch, and plan what a submit does with the experiment."""

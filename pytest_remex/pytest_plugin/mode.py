@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,6 +27,9 @@ from pytest_remex.pytest_plugin.items import MODE, is_experiment, judges_for_ano
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.transport import Connections
+
+if TYPE_CHECKING:
+    from pytest_remex.pytest_plugin.preparation import Preparer
 
 NOT_ENDED = 10
 """The exit code if nothing failed, but some experiments have not ended."""
@@ -75,6 +79,9 @@ class Mode(ABC):
 
     """
 
+    preparer: Preparer | None = None
+    """What runs the patches, in a mode that does."""
+
     def __init__(self, context: ModeContext) -> None:
         self.context = context
         self.session = context.session
@@ -82,10 +89,12 @@ class Mode(ABC):
         self.terminal = context.terminal
 
     def checkout(
-        self, _item: pytest.Function, repo: Repo, _remote: Remote
+        self, item: pytest.Function, repo: Repo, remote: Remote
     ) -> AbstractContextManager[Path]:
-        """Provide an experiment's folder for its fixture; here nothing is checked out."""
-        return nullcontext(repo.path)
+        """Provide an experiment's folder for its fixture: a checkout, if its patch is run."""
+        if self.preparer is None:
+            return nullcontext(repo.path)
+        return self.preparer.checkout(item, repo, remote)
 
     @abstractmethod
     def run(self, item: pytest.Function) -> None:

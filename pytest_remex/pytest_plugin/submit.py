@@ -91,7 +91,7 @@ class SubmitMode(Mode):
         super().__init__(context)
         settings = context.settings
         workspaces = Workspaces(kept=True)
-        self._preparer = Preparer(context, workspaces)
+        self.preparer = self._preparer = Preparer(context, workspaces)
         self._checks = ConfigChecks(context)
         self._replicates = AskedReplicates(context.session, items, again=settings.launching.again)
         self.hooks = GuardedHooks(context.config.hook, self.terminal.note)
@@ -103,12 +103,6 @@ class SubmitMode(Mode):
         self._submitter.expect(len(items))
         self._held: deque[HeldItem] = deque()
         self._seconds_sending = 0.0
-
-    def checkout(
-        self, item: pytest.Function, repo: Repo, remote: Remote
-    ) -> AbstractContextManager[Path]:
-        """Let an experiment use the scratch checkout of its base commit."""
-        return self._preparer.checkout(item, repo, remote)
 
     def run(self, item: pytest.Function) -> None:
         """Run the patch, commit it, and add the item to the batch."""

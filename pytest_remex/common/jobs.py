@@ -4,6 +4,8 @@ import itertools
 from enum import Enum
 from typing import Dict, Iterable, List, NamedTuple, Optional
 
+from pytest_remex.common.grouping import grouped
+
 TOGETHER = 1000
 """Tasks of an array that one word names at most: it goes onto a command line."""
 
@@ -177,10 +179,7 @@ def by_cluster(jobs: Iterable[str]) -> Dict[str, List[str]]:
 
     The ids are without the cluster, in their order.
     """
-    found: Dict[str, List[str]] = {}
-    for job in map(JobId.parse, jobs):
-        found.setdefault(job.cluster, []).append(job.on_cluster)
-    return found
+    return grouped((job.cluster, job.on_cluster) for job in map(JobId.parse, jobs))
 
 
 def with_cluster(job: str, cluster: str) -> str:
@@ -211,9 +210,7 @@ def by_array(jobs: Iterable[str]) -> Dict[str, List[str]]:
         {'7': ['7'], '12_[0-1,5]': ['12_0', '12_1', '12_5']}
 
     """
-    arrays: Dict[str, List[JobId]] = {}
-    for job in map(JobId.parse, jobs):
-        arrays.setdefault(job.number if job.task else "", []).append(job)
+    arrays = grouped((job.number if job.task else "", job) for job in map(JobId.parse, jobs))
     found = {job.number: [job.number] for job in arrays.pop("", [])}
     for number, tasks in arrays.items():
         tasks.sort(key=lambda job: int(job.task))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_remex.collect.query import QueryOptions, query
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Cancel, NotCancelled
@@ -158,10 +159,11 @@ class Canceller:
             return {}
         options = replace(self.options, release=False, explain=False)
         states = query(others, self.connections.to, options)
-        names: dict[str, list[str]] = {}
-        for each in others:
-            if not states[each.run.directory].state.ended:
-                names.setdefault(each.run.job, []).append(each.run.node)
+        names = grouped(
+            (each.run.job, each.run.node)
+            for each in others
+            if not states[each.run.directory].state.ended
+        )
         return {
             job: f"it also runs {some_of(some)}, not selected: select these as well"
             for job, some in names.items()
@@ -169,10 +171,9 @@ class Canceller:
 
     def _cancel(self, runs: Iterable[RecordedRun]) -> dict[str, str]:
         """Cancel jobs; return why some were not cancelled, by job."""
-        by_remote: dict[Remote, list[RunJob]] = {}
-        for each in runs:
-            wanted = RunJob(each.run.directory, each.run.job)
-            by_remote.setdefault(each.launch.remote, []).append(wanted)
+        by_remote = grouped(
+            (each.launch.remote, RunJob(each.run.directory, each.run.job)) for each in runs
+        )
         failed: dict[str, str] = {}
         for remote, jobs in by_remote.items():
             connection = self.connections.to(remote)

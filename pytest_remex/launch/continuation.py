@@ -13,6 +13,7 @@ import pluggy
 
 from pytest_remex.collect.hooks import naming_hook
 from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.paths import leads_out
@@ -21,7 +22,6 @@ from pytest_remex.display import counted
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.hookspecs import Continuation, ContinueProbe, RunFile
-from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun, reached_by
 from pytest_remex.transport import Connect
 
@@ -101,12 +101,14 @@ def list_files(
 
     """
     runs = list(collected)
-    wanted: dict[Remote, list[ListedRun]] = {}
-    for each in runs:
-        probe = probes.get(each.run.directory)
-        if isinstance(probe, ContinueProbe):
-            listed = ListedRun(each.run.directory, list(probe.patterns), through_links=True)
-            wanted.setdefault(each.launch.remote, []).append(listed)
+    wanted = grouped(
+        (
+            each.launch.remote,
+            ListedRun(each.run.directory, list(probe.patterns), through_links=True),
+        )
+        for each in runs
+        if isinstance(probe := probes.get(each.run.directory), ContinueProbe)
+    )
     found: dict[str, ProbedFiles] = {}
     for remote, group in wanted.items():
         request = ListOutputs(remote.runs, group, newest=MOST_LISTED)

@@ -10,6 +10,7 @@ from functools import partial
 from pytest_remex import names
 from pytest_remex.collect.query import release_again
 from pytest_remex.common.claims import TakenBy
+from pytest_remex.common.grouping import grouped
 from pytest_remex.display import Progress
 from pytest_remex.errors import RemexError
 from pytest_remex.launch import pipeline
@@ -281,10 +282,8 @@ def _names(prepared: Prepared, recorded: RecordedRun) -> Renamed:
 
 def _by_launch(candidates: Sequence[Candidate]) -> list[list[int]]:
     """Return the positions of the experiments of each launch."""
-    groups: dict[object, list[int]] = {}
-    for position, candidate in enumerate(candidates):
-        groups.setdefault(launch_key(candidate), []).append(position)
-    return list(groups.values())
+    keys = map(launch_key, candidates)
+    return list(grouped((key, position) for position, key in enumerate(keys)).values())
 
 
 def _run_of(session: LaunchSession, candidate: Candidate) -> RunRecord:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from pytest_remex import names
 from pytest_remex.common.claims import Claimed, ClaimFault, ClaimRuns, TakenBy, WantedClaim
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import JobId
 from pytest_remex.common.parts import Placement, RunJob, Source
 from pytest_remex.common.protocol import (
@@ -263,9 +264,8 @@ def _note_answer(session: LaunchSession, event: Held | Rejected | InDoubt) -> li
 
 def submissions_of(session: LaunchSession, ready: Sequence[RunRecord]) -> list[Submission]:
     """Return the submissions that runs belong to, or are to form."""
-    members: dict[str, list[RunRecord]] = {}
-    for run in session.members({each.submission for each in ready}):
-        members.setdefault(run.submission, []).append(run)
+    known = session.members({each.submission for each in ready})
+    members = grouped((run.submission, run) for run in known)
     longest = session.connection.host().max_array_size or DEFAULT_ARRAY_SIZE
     return form_submissions(ready, members, session.grouping, longest, session.dependencies)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from pytest_remex.collect.query import query
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import counted
 from pytest_remex.errors import RemexError
@@ -102,10 +103,11 @@ class Plan:
         for problem in self.preview.determine(connect):
             note(f"it is not known how a retried experiment continues: {problem}")
         unasked = {*self.known.unreachable, *problems}
-        footprints: dict[Remote, list[Footprint]] = {}
-        for each in self.sent:
-            if each.decision is not Decision.FINISH and each.remote not in unasked:
-                footprints.setdefault(each.remote, []).append(each.prepared.footprint)
+        footprints = grouped(
+            (each.remote, each.prepared.footprint)
+            for each in self.sent
+            if each.decision is not Decision.FINISH and each.remote not in unasked
+        )
         fitness = Fitness(connect, self._options.grouping)
         for remote, sizes in footprints.items():
             try:

@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from pytest_remex.collect.sync import RemoteCommits
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.records import Patched
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.model import Commit, Remote, Repo
+from pytest_remex.model import Repo
 from pytest_remex.records.added import replicate_of
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import Stage
@@ -241,11 +242,11 @@ class Recognizer:
 
     def _fingerprints(self, repository: Git, inputs: Inputs) -> dict[str, list[RecordedRun]]:
         """Return the runs recorded with other rules, by their fingerprints under these rules."""
-        by_base: dict[str, list[RecordedRun]] = {}
-        for recorded in self._index.newest_first():
-            identity = recorded.run.identity
-            if identity is None or identity.patterns != inputs.digest:
-                by_base.setdefault(recorded.launch.base, []).append(recorded)
+        by_base = grouped(
+            (recorded.launch.base, recorded)
+            for recorded in self._index.newest_first()
+            if (identity := recorded.run.identity) is None or identity.patterns != inputs.digest
+        )
         found: dict[str, list[RecordedRun]] = {}
         for base, runs in by_base.items():
             if not repository.has(base):
@@ -277,9 +278,7 @@ class Recognizer:
         self, base: str, runs: Sequence[RecordedRun], inputs: Inputs
     ) -> dict[str, list[Edit | TreeEntry]]:
         """Return the patches of commits that only remotes have, as far as these do."""
-        remotes: dict[Remote, list[Commit]] = {}
-        for each in runs:
-            remotes.setdefault(each.launch.remote, []).append(each.run.commit)
+        remotes = grouped((each.launch.remote, each.run.commit) for each in runs)
         script = os.fsdecode(inputs.script)
         found: dict[str, list[Edit | TreeEntry]] = {}
         for remote, commits in remotes.items():

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from rich import filesize
 
 from pytest_remex.common import parts
+from pytest_remex.common.grouping import grouped
 from pytest_remex.display import counted
 from pytest_remex.errors import SweepError
 from pytest_remex.launch.options import Grouping, GroupingKind
@@ -186,11 +187,10 @@ def _alike(
     runs: Sequence[RunRecord], size: int, dependencies: Mapping[str, Dependency], *, by_task: bool
 ) -> list[Sequence[RunRecord]]:
     """Return groups of at most `size` runs with equal headers, which wait for the same."""
-    alike: dict[tuple[str, ...], list[RunRecord]] = {}
-    for run in runs:
-        header = run.header
-        key = header.script, header.shebang, *header.lines, *run.sbatch
-        alike.setdefault(key, []).append(run)
+    alike = grouped(
+        ((run.header.script, run.header.shebang, *run.header.lines, *run.sbatch), run)
+        for run in runs
+    )
     return [
         group[start : start + size]
         for several in alike.values()
@@ -206,10 +206,7 @@ def _waiting_alike(
     waits = [dependencies.get(run.commit.sha) for run in runs]
     if not any(waits) or (by_task and len(runs) <= size and fits_array(waits)):
         return [runs]
-    groups: dict[str, list[RunRecord]] = {}
-    for run, each in zip(runs, waits, strict=True):
-        groups.setdefault(waiting_key(each), []).append(run)
-    return groups.values()
+    return grouped(zip(map(waiting_key, waits), runs, strict=True)).values()
 
 
 def _group(runs: Sequence[RunRecord], kind: GroupingKind) -> Submission:

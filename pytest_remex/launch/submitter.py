@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pytest_remex.background import BackgroundCall
+from pytest_remex.common.grouping import grouped
 from pytest_remex.display import Progress, one_line, show_nothing
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.hookspecs import Continuation
@@ -43,7 +44,6 @@ from pytest_remex.launch.queue import ExperimentQueue, still_waiting
 from pytest_remex.launch.retry import Retries
 from pytest_remex.launch.submissions import Cost
 from pytest_remex.launch.upstreams import find_dependencies, run_of
-from pytest_remex.model import Remote
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Workspaces
@@ -223,10 +223,9 @@ class Submitter:
 
     def _fits(self, sending: Sequence[Candidate], *, last: bool) -> bool:
         """Return whether to send now: near a remote's limits, only once everything is known."""
-        footprints: dict[Remote, list[Footprint]] = {}
-        for each in sending:
-            if each.resumed is None:
-                footprints.setdefault(each.remote, []).append(each.prepared.footprint)
+        footprints = grouped(
+            (each.remote, each.prepared.footprint) for each in sending if each.resumed is None
+        )
         unseen = 0 if last else max(0, self._expected - len(self.queue))
         fits = self._fitness.refuse_unfit(footprints, unseen)
         if not fits:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_remex.common.grouping import grouped
 from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Experiment, config_at
 from pytest_remex.model import Config, Remote, Repo, Sweep, Value
@@ -130,10 +131,7 @@ def places_of(item: pytest.Function) -> tuple[Repo, Remote]:
 
 def by_place(items: Iterable[pytest.Function]) -> dict[object, list[pytest.Function]]:
     """Return the experiments for which the two fixtures return the same: see `place_key`."""
-    groups: dict[object, list[pytest.Function]] = {}
-    for item in items:
-        groups.setdefault(place_key(item), []).append(item)
-    return groups
+    return grouped((place_key(item), item) for item in items)
 
 
 def place_key(item: pytest.Function) -> object:

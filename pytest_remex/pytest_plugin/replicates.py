@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import pytest
 
+from pytest_remex.common.grouping import grouped
 from pytest_remex.errors import RecordError
 from pytest_remex.model import Config, Sweep
 from pytest_remex.names import launch_stamp
@@ -99,7 +100,7 @@ def add_recorded(
 
     """
     new: list[pytest.Function] = []
-    for variant, its in _by_variant(items).items():
+    for variant, its in grouped((variant_of(each), each) for each in items).items():
         here = [each for each in runs if each.is_here(local=local) and each.is_of(variant)]
         wanted = {
             key_of(plan, point): point
@@ -151,7 +152,7 @@ class AskedReplicates:
             return False
         known = list(runs())
         new = add_recorded(self._session, group, known, local=local)
-        for variant, items in _by_variant(group).items():
+        for variant, items in grouped((variant_of(each), each) for each in group).items():
             here = [each for each in known if each.is_here(local=local) and each.is_of(variant)]
             for plan in _sweeps_of(items):
                 points = Replicates(plan, here).points
@@ -222,10 +223,7 @@ def _collected(
         if each.stash.get(VARIANT, variant) == variant
     }
     place = place_key(items[0])
-    only: dict[SweepKey, list[Config]] = {}
-    for key, point in wanted.items():
-        if (key, place) not in have:
-            only.setdefault(key[:2], []).append(point)
+    only = grouped((key[:2], point) for key, point in wanted.items() if (key, place) not in have)
     if not only:
         return []
     sources = [each for each in (*items, *collected) if _sweep_key(sweep_for(each)) in only]
@@ -258,13 +256,6 @@ def _collected_again(
             found += experiments(list(session.genitems(again)))
     finally:
         del session.config.stash[ONLY]
-    return found
-
-
-def _by_variant(items: Iterable[pytest.Function]) -> dict[Variant, list[pytest.Function]]:
-    found: dict[Variant, list[pytest.Function]] = {}
-    for item in items:
-        found.setdefault(variant_of(item), []).append(item)
     return found
 
 

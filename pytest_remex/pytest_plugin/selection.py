@@ -13,6 +13,7 @@ import pytest
 from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.query import Pace, QueryOptions, poll
 from pytest_remex.collect.sync import may_hold_records, sync
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import Progress, counted, show_nothing
 from pytest_remex.errors import RecordError, RemexError
@@ -242,10 +243,7 @@ def _refuse_unknown_bases(
     repo: Repo, items: Iterable[pytest.Function], found: Mapping[str, RecordedRun]
 ) -> None:
     """Refuse a base that does not exist, unless something is known to have run on it."""
-    by_base: dict[str, list[pytest.Function]] = {}
-    for item in items:
-        by_base.setdefault(variant_of(item).base, []).append(item)
-    for base, its in by_base.items():
+    for base, its in grouped((variant_of(item).base, item) for item in items).items():
         if base and not any(item.nodeid in found for item in its):
             from pytest_remex.repo.git import Git  # noqa: PLC0415 - seldom, as above
 

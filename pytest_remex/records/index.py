@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
+from pytest_remex.common.grouping import grouped
 from pytest_remex.display import counted
 from pytest_remex.model import Commit, Config, Identity, Remote
 from pytest_remex.names import function_of
@@ -287,11 +288,7 @@ def _grouped(
     runs: Iterable[RecordedRun], key_of: Callable[[RecordedRun], Key | None]
 ) -> dict[Key, list[RecordedRun]]:
     """Return runs by a key; those without one are left out."""
-    found: dict[Key, list[RecordedRun]] = {}
-    for each in runs:
-        if (key := key_of(each)) is not None:
-            found.setdefault(key, []).append(each)
-    return found
+    return grouped((key, each) for each in runs if (key := key_of(each)) is not None)
 
 
 def _is_elsewhere(recorded: RecordedRun) -> bool:

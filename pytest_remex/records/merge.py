@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from pytest_remex.common.grouping import grouped
 from pytest_remex.names import launch_stamp
 from pytest_remex.records.fields import Collection
 from pytest_remex.records.schema import Renamed, RunRecord, Stage
@@ -35,9 +36,7 @@ def merged(records: Iterable[LaunchRecord]) -> list[LaunchRecord]:
     The record of a launch is the file that began it: the output folder's own, unless there is a
     copy of it, which exists only if it says more.
     """
-    groups: dict[tuple[str, str], list[LaunchRecord]] = {}
-    for record in records:
-        groups.setdefault((record.launch.id, record.launch.token), []).append(record)
+    groups = grouped(((each.launch.id, each.launch.token), each) for each in records)
     found = [_merge(sorted(group, key=_precedence)) for group in groups.values()]
     return sorted(found, key=lambda record: (launch_stamp(record.launch.id), record.launch.id))
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pytest_remex.common.grouping import grouped
 from pytest_remex.model import Commit
 from pytest_remex.repo.git import Git
 
@@ -225,10 +226,7 @@ def _differences(
 ) -> dict[str, list[TreeEntry]]:
     asked = "".join(f"{base_tree} {tree}\n" for tree in trees).encode()
     command = ("diff-tree", "--stdin", "-r", "-z", "--no-renames", "--raw", "--full-index")
-    found: dict[str, list[TreeEntry]] = {}
-    for tree, entry in _rows(repository.ask(*command, text=asked)):
-        found.setdefault(tree, []).append(entry)
-    return found
+    return grouped(_rows(repository.ask(*command, text=asked)))
 
 
 def _rows(output: bytes) -> Iterator[tuple[str, TreeEntry]]:

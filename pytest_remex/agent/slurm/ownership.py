@@ -15,6 +15,7 @@ from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.slurm import client, groups, parse
 from pytest_remex.agent.slurm.parse import SqueueRow, without_colours
 from pytest_remex.common import paths
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import JobId, number_of
 from pytest_remex.common.parts import RunJob
 
@@ -143,12 +144,12 @@ def _named_time(directory: str) -> float:
 
 def locate(runs: str, asked: Iterable[RunJob]) -> Dict[str, List[LocatedJob]]:
     """Return the jobs of runs by cluster, "" for the default one."""
-    located: Dict[str, List[LocatedJob]] = {}
-    for run in asked:
-        job = JobId.parse(run.job)
-        one = LocatedJob(run.directory, runs, job.on_cluster, job.cluster, run.released)
-        located.setdefault(job.cluster, []).append(one)
-    return located
+    jobs = ((run, JobId.parse(run.job)) for run in asked)
+    located = (
+        LocatedJob(run.directory, runs, job.on_cluster, job.cluster, run.released)
+        for run, job in jobs
+    )
+    return grouped((one.cluster, one) for one in located)
 
 
 class JobListing:

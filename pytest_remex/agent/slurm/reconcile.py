@@ -21,6 +21,7 @@ from pytest_remex.agent.slurm.ownership import is_folder
 from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.agent.submissions import LocatedSubmission
 from pytest_remex.agent.wire import Reply
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import JobId, JobState, by_cluster, number_of, with_cluster
 from pytest_remex.common.protocol import Waiting
 
@@ -78,9 +79,7 @@ def verify(submitted: List[ReportedJob]) -> Iterator[Tuple[LocatedSubmission, Sb
 
     The notes are updated. If Slurm does not answer, sbatch is trusted.
     """
-    clusters: Dict[str, List[ReportedJob]] = {}
-    for one in submitted:
-        clusters.setdefault(JobId.parse(one.job).cluster, []).append(one)
+    clusters = grouped((JobId.parse(one.job).cluster, one) for one in submitted)
     for cluster, some in clusters.items():
         with contextlib.suppress(AgentError):
             yield from _verify_on(cluster, some)
@@ -250,9 +249,7 @@ def _quiet_at(
 
 
 def _find_jobs(submissions: List[LocatedSubmission]) -> Dict[str, str]:
-    by_name: Dict[str, List[PossibleJob]] = {}
-    for candidate in _candidates(submissions):
-        by_name.setdefault(os.path.basename(candidate.work_dir), []).append(candidate)
+    by_name = grouped((os.path.basename(one.work_dir), one) for one in _candidates(submissions))
     jobs = {}
     for submission in submissions:
         folder = submission.folder

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pytest_remex.errors import ConnectionLostError, RemoteError
 from pytest_remex.io import AGAIN
@@ -13,6 +14,7 @@ from pytest_remex.io import AGAIN
 if TYPE_CHECKING:
     from pytest_remex.transport.transfer import Transfer
 
+Result = TypeVar("Result")
 Notify = Callable[[str], None]
 """Shows the user a line, such as why something takes long."""
 
@@ -25,6 +27,8 @@ PARTIAL = ".remex-part"
 """The folder in which parts of files wait for the next transfer."""
 KEPT = 2000
 """The bytes of a program's other output to keep, for a message."""
+LOGIN_PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before each further login if the server hung up, as sshd's MaxStartups makes it do."""
 CHUNK = 1 << 16
 """Bytes to read from a pipe at a time: Linux's default pipe capacity."""
 
@@ -37,6 +41,29 @@ class NoChannelError(RemoteError):
 
 class NoRsyncError(RemoteError):
     """There is no rsync to use, here or there."""
+
+
+def retried(
+    attempt: Callable[[], Result],
+    pauses: Iterable[float],
+    is_temporary: Callable[[Exception], bool],
+) -> Result:
+    """Return the result of an attempt, which is repeated after each pause if it failed for now.
+
+    Args:
+        attempt: What to attempt.
+        pauses: The seconds before each further attempt.
+        is_temporary: Returns whether an attempt that raised this may succeed later; else, and after
+            the last pause, the error is raised.
+    """
+    for pause in pauses:
+        try:
+            return attempt()
+        except Exception as error:
+            if not is_temporary(error):
+                raise
+        time.sleep(pause)
+    return attempt()
 
 
 def connection_lost(what: str, work: str) -> ConnectionLostError:

@@ -129,8 +129,7 @@ def _copy(transfer: Transfer) -> None:
             part, target = transfer.staging / STAGING, folders.make(tuple(parents)) / last
             size += _copy_file(opened, source.path(name), part, target)
             files += 1
-            rate = size / max(time.monotonic() - started, 1e-3)
-            transfer.report(TransferProgress(files, size, rate))
+            transfer.report(TransferProgress.since(started, files, size))
 
 
 def _copy_file(opened: int, source: str, part: Path, target: Path) -> int:

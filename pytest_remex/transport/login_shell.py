@@ -13,6 +13,7 @@ import secrets
 import shlex
 import time
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_remex.errors import RemoteError
@@ -24,6 +25,7 @@ from pytest_remex.transport.base import (
     NoRsyncError,
     connection_lost,
     last_lines,
+    retried,
 )
 from pytest_remex.transport.rsync import pull
 from pytest_remex.transport.through_agent import pull_through_agent
@@ -217,12 +219,9 @@ class ShellTransport(ABC):
 
     def python(self, program: str) -> ShellChannel:
         """See `Transport`. The python3 that the login shell finds runs the program."""
-        for pause in _CHANNEL_PAUSES:
-            try:
-                return self._start_in_any_shell(program)
-            except NoChannelError:  # the server may still be closing the last session
-                time.sleep(pause)
-        return self._start_in_any_shell(program)
+        start = partial(self._start_in_any_shell, program)
+        # the server may still be closing the last session
+        return retried(start, _CHANNEL_PAUSES, lambda error: isinstance(error, NoChannelError))
 
     def copy(self, transfer: Transfer) -> None:
         """See `Transport`; by rsync if both sides have it."""

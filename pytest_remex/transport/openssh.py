@@ -19,13 +19,14 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_remex import temporary
 from pytest_remex.errors import RemoteError, UnreachableError
 from pytest_remex.io import AGAIN
-from pytest_remex.transport.base import NoChannelError, last_lines
+from pytest_remex.transport.base import LOGIN_PAUSES, NoChannelError, last_lines, retried
 from pytest_remex.transport.login_shell import ShellTransport
 from pytest_remex.transport.openssh_process import SshProcess
 from pytest_remex.transport.ssh_config import home, home_differs, ssh_words
@@ -47,7 +48,6 @@ _ALONE = (
     "-oForwardX11=no",
 )
 """Options that switch off what an ssh_config adds for people at a terminal."""
-_RETRY_PAUSES = (0.5, 1.0, 2.0)
 _NO_CHANNEL = (b"Session open refused", b"open failed", b"request failed")
 _LOGIN_TIMEOUT = 600.0
 """Seconds for a login: the user may take long to type."""
@@ -115,7 +115,8 @@ def log_in(
     Raises:
         RemoteError: The host cannot be reached, is not known, or refuses the login.
     """
-    master = _log_in(settings, prompt, notify, _RETRY_PAUSES)
+    open_master = partial(_open_master, settings, prompt, notify)
+    master = retried(open_master, LOGIN_PAUSES, _hung_up_early)
     return OpenSshTransport(remote, notify, master, idle_timeout=idle_timeout)
 
 
@@ -191,26 +192,22 @@ class OpenSshTransport(ShellTransport):
         return super()._start_error(greeting, channel)
 
 
-def _log_in(
-    settings: HostSettings, prompt: Prompt | None, notify: Notify, pauses: tuple[float, ...]
-) -> Master:
-    """Open a master; retry if the server hung up before the login, as sshd's MaxStartups does."""
-    try:
-        with contextlib.ExitStack() as unless_open:
-            folder = _socket_folder()
-            unless_open.callback(shutil.rmtree, folder, ignore_errors=True)
-            questions = unless_open.enter_context(_Questions(folder, prompt, notify))
-            errors = unless_open.enter_context(tempfile.TemporaryFile())
-            process = _start(folder / "master", settings, questions, errors)
-            unless_open.callback(_end, process)
-            _wait_for_login(process, settings, questions, errors, folder / "master")
-            close = unless_open.pop_all().close
-            return Master(settings.name, str(folder / "master"), "your ssh", close)
-    except UnreachableError as error:
-        if not pauses or not any(words in str(error) for words in _HUNG_UP):
-            raise
-    time.sleep(pauses[0])
-    return _log_in(settings, prompt, notify, pauses[1:])
+def _open_master(settings: HostSettings, prompt: Prompt | None, notify: Notify) -> Master:
+    with contextlib.ExitStack() as unless_open:
+        folder = _socket_folder()
+        unless_open.callback(shutil.rmtree, folder, ignore_errors=True)
+        questions = unless_open.enter_context(_Questions(folder, prompt, notify))
+        errors = unless_open.enter_context(tempfile.TemporaryFile())
+        process = _start(folder / "master", settings, questions, errors)
+        unless_open.callback(_end, process)
+        _wait_for_login(process, settings, questions, errors, folder / "master")
+        close = unless_open.pop_all().close
+        return Master(settings.name, str(folder / "master"), "your ssh", close)
+
+
+def _hung_up_early(error: Exception) -> bool:
+    is_unreachable = isinstance(error, UnreachableError)
+    return is_unreachable and any(words in str(error) for words in _HUNG_UP)
 
 
 def _socket_folder() -> Path:

@@ -196,7 +196,7 @@ def read_progress(stream: IO[bytes]) -> Iterator[TransferProgress | None]:
         elif match := _PROGRESS.match(line):
             files = int(match["files"] or files)
             size = int(match["bytes"])
-            yield TransferProgress(files, size, size / max(time.monotonic() - started, 1e-3))
+            yield TransferProgress.since(started, files, size)
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes | None]:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import fabric  # type: ignore[import-untyped]  # it has no stubs
@@ -20,7 +21,7 @@ from paramiko.ssh_exception import NoValidConnectionsError
 from pytest_remex.errors import RemoteError, UnreachableError
 from pytest_remex.io import AGAIN
 from pytest_remex.transport.authentication import AgentForwarding, Login
-from pytest_remex.transport.base import CHUNK, FABRIC, NoChannelError
+from pytest_remex.transport.base import CHUNK, FABRIC, LOGIN_PAUSES, NoChannelError, retried
 from pytest_remex.transport.known_hosts import KnownHostsPolicy
 from pytest_remex.transport.login_shell import LINGER, ShellTransport
 from pytest_remex.transport.ssh_config import HostSettings, route
@@ -43,7 +44,6 @@ _LINK_CHECK = 0.2
 _LOG = logging.getLogger("pytest_remex.paramiko")
 _LOG.propagate = False  # paramiko logs tracebacks of errors that we report ourselves
 _LOG.addHandler(logging.NullHandler())
-_RETRY_PAUSES = (0.5, 1.0, 2.0)
 _TIMEOUT_MESSAGES = ("No existing session", "Timeout opening channel")
 
 
@@ -193,19 +193,14 @@ def log_in(
 
 
 def _log_in_to(
-    host: HostSettings,
-    gateway: fabric.Connection | None,
-    prompt: Prompt | None,
-    pauses: tuple[float, ...] = _RETRY_PAUSES,
+    host: HostSettings, gateway: fabric.Connection | None, prompt: Prompt | None
 ) -> fabric.Connection:
     """Log in to one host; retry if it hung up before the login."""
+    log_in, is_temporary = partial(_open, host, gateway, prompt), partial(_hung_up_early, host)
     try:
-        return _open(host, gateway, prompt)
+        return retried(log_in, LOGIN_PAUSES, is_temporary)
     except (paramiko.SSHException, OSError, EOFError) as error:
-        if not pauses or not _hung_up_early(error, host):
-            raise _explain(error, host) from error
-    time.sleep(pauses[0])
-    return _log_in_to(host, gateway, prompt, pauses[1:])
+        raise _explain(error, host) from error
 
 
 def _open(
@@ -310,7 +305,7 @@ def _explain(error: BaseException, host: HostSettings) -> RemoteError:
             text = (
                 f"the gateway cannot reach {host} ({error.text}): check ProxyJump in ~/.ssh/config"
             )
-        case _ if _hung_up_early(error, host):
+        case _ if _hung_up_early(host, error):
             text = (
                 f"{host} hung up before the login: check the network, "
                 f"or wait until fewer people are logging in"
@@ -323,7 +318,7 @@ def _explain(error: BaseException, host: HostSettings) -> RemoteError:
     return UnreachableError(f"{text}; then {AGAIN}")
 
 
-def _hung_up_early(error: BaseException, host: HostSettings) -> bool:
+def _hung_up_early(host: HostSettings, error: BaseException) -> bool:
     """Return whether the server hung up before the login, as sshd's MaxStartups makes it do."""
     early = isinstance(error, EOFError | ConnectionResetError) or "protocol banner" in str(error)
     return early and not host.proxy and not _timed_out(error)

@@ -147,8 +147,8 @@ class _Copying:
         passed = time.monotonic() - self._began
         if now or passed - self._reported > _REPORT_EVERY:
             self._reported = passed
-            rate = self._bytes / max(passed, 1e-3)
-            self._transfer.report(TransferProgress(self._whole, self._bytes, rate))
+            progress = TransferProgress.since(self._began, self._whole, self._bytes)
+            self._transfer.report(progress)
 
 
 def _copy_start(source: BinaryIO, sink: BinaryIO, size: int) -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,11 @@ class TransferProgress:
     files: int
     bytes: int
     rate: float
+
+    @classmethod
+    def since(cls, begun: float, files: int, size: int) -> TransferProgress:
+        """Return the progress of a transfer that was begun at a time of the monotonic clock."""
+        return cls(files, size, size / max(time.monotonic() - begun, 1e-3))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ import os
 import stat
 from typing import Dict, List, NamedTuple, Optional, Union
 
+from pytest_remex.agent.wire import Reply
 from pytest_remex.common import parts, paths, protocol
 from pytest_remex.common.claims import Discard
 from pytest_remex.common.files import read_up_to
 from pytest_remex.common.jobs import JobId
 from pytest_remex.common.parts import Array, HeaderOptions, Pack, UpstreamFiles
+from pytest_remex.common.redact import redact
 
 _LARGEST_SCRIPT = 1 << 26
 _SHA256 = 64
@@ -78,6 +80,26 @@ class LocatedSubmission(NamedTuple):
         """Return it without its paths, for a client that resumes it later."""
         facts = {name: getattr(self, name) for name in parts.Submission._fields}
         return parts.Submission(**{**facts, "in_doubt": False})
+
+
+def tell_held(submission: LocatedSubmission, job: str, jobs: Dict[str, str], reply: Reply) -> None:
+    """Tell that a submission became a held job; `jobs` are those of its runs, by directory."""
+    for key, asked in submission.asked.items():
+        reply.send(protocol.Held(key, job, {name: jobs[name] for name in asked}))
+
+
+def tell_rejected(
+    submission: LocatedSubmission, why: str, reply: Reply, *, limit: bool = False
+) -> None:
+    """Tell that a submission was refused, only for now if it is a limit."""
+    for key, asked in submission.asked.items():
+        reply.send(protocol.Rejected(key, redact(why), limit, asked))
+
+
+def tell_doubt(submission: LocatedSubmission, why: str, reply: Reply) -> None:
+    """Tell that it is not known whether a submission has a job."""
+    for key, asked in submission.asked.items():
+        reply.send(protocol.InDoubt(key, redact(why), asked))
 
 
 def submissions_of(request: Union[protocol.Submit, Discard]) -> List[LocatedSubmission]:

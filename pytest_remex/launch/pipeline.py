@@ -90,7 +90,7 @@ def commit(
     shas = [run.commit.sha for run in runs]
     absent = frozenset(sha for sha in shas if sha not in made and not git.has(sha))
     present = [sha for sha in shas if sha not in absent]
-    ref = names.keep_ref(session.worker)
+    ref = names.keep_ref(session.journal.worker)
     tip = session.workspace.committer.gather(ref, present, launch.token) if present else ""
     return Batch(session, dict(zip(shas, wanted, strict=True)), tip, absent)
 
@@ -133,11 +133,10 @@ def send(batch: Batch, progress: Progress) -> list[RunRecord]:
 def finish(session: LaunchSession) -> None:
     """Remove a launch's temporary branch and files. Raises `RemexError` if that fails."""
     launch, runs = session.launch, session.launch.remote.runs
-    worker = "" if session.is_own else session.worker
     try:
         session.publisher.withdraw()
     finally:  # origin may let no branch be deleted
-        request = Tidy(session.clone, runs, launch.id, launch.token, worker)
+        request = Tidy(session.clone, runs, launch.id, launch.token, session.other_worker)
         session.connection.tell(request)
     session.journal.write([Tidied()])
     session.send_record()
@@ -179,7 +178,7 @@ def _place(session: LaunchSession, source: Source, shas: Sequence[str], progress
         shared=list(session.shared),
         placements=[placement_of(session, session.runs[sha]) for sha in shas],
         left_out=list(session.left_out),
-        worker="" if session.is_own else session.worker,
+        worker=session.other_worker,
     )
     for event in session.connection.ask(request):
         if isinstance(event, Placed):

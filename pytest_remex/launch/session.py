@@ -96,14 +96,14 @@ class LaunchSession:
         return sorted({name.partition(ADDED)[0] for name in self.services.copied})
 
     @property
-    def worker(self) -> str:
-        """The launch's id; if another client began the launch, a name that is this client's own."""
-        return self.journal.name.replace(ADDED, "+")
-
-    @property
     def is_own(self) -> bool:
         """Whether this output folder began the launch."""
-        return self.worker == self.launch.id
+        return self.journal.worker == self.launch.id
+
+    @property
+    def other_worker(self) -> str:
+        """The name of this client in a launch that another one began; empty in its own."""
+        return "" if self.is_own else self.journal.worker
 
     def add(self, runs: Iterable[RunRecord]) -> None:
         """Add runs in memory, without writing them to the record."""
@@ -281,16 +281,15 @@ def resume(
     launch = replace(recorded, remote=remote) if same else recorded
     connection = services.connect(launch.remote)
     journal = Journal.resume(record)
-    worker = journal.name.replace(ADDED, "+")
     with ExitStack() as unless_resumed:
         unless_resumed.callback(journal.close)
-        publisher = publisher_for(launch, worker, workspace.git, connection, record.tips)
+        publisher = publisher_for(launch, journal.worker, workspace.git, connection, record.tips)
         session = LaunchSession(
             launch, journal, workspace, connection, publisher, services, grouping
         )
         unless_resumed.pop_all()
     if launch.remote.via != recorded.remote.via:
-        session.warnings += withdraw_from_origin(workspace.git, worker, record.tips)
+        session.warnings += withdraw_from_origin(workspace.git, journal.worker, record.tips)
     return _filled(session, record)
 
 

@@ -75,7 +75,7 @@ class LaunchRecord:
     @property
     def worker(self) -> str:
         """The name that its writer gave to its temporary branch."""
-        return self.path.stem.replace(ADDED, "+")
+        return _worker_of(self.path)
 
 
 def record_path(folder: Path, name: str) -> Path:
@@ -289,6 +289,11 @@ class Journal:
         """The record's name, which its copy in the runs folder has too."""
         return self.path.stem
 
+    @property
+    def worker(self) -> str:
+        """The launch's id; for an addition, a name that is this output folder's own."""
+        return _worker_of(self.path)
+
     def written(self, start: int) -> bytes:
         """Return the bytes written from offset `start` on."""
         with self._writing(), self.path.open("rb") as file:
@@ -380,6 +385,10 @@ def _writer(home: Path) -> str:
     if not _WRITER.fullmatch(digits):
         raise RecordError(f"{path} is damaged: remove it, and {AGAIN}")
     return digits
+
+
+def _worker_of(path: Path) -> str:
+    return path.stem.replace(ADDED, "+")
 
 
 def _title(path: Path) -> str:

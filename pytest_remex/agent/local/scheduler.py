@@ -16,6 +16,9 @@ from pytest_remex.agent.submissions import (
     RefusedError,
     check_scripts,
     submissions_of,
+    tell_doubt,
+    tell_held,
+    tell_rejected,
 )
 from pytest_remex.agent.units import units_of
 from pytest_remex.agent.wire import Reply
@@ -47,14 +50,11 @@ def submit(request: protocol.Submit, reply: Reply) -> None:
             for directory in submission.run_directories:
                 RunFiles(directory).write(paths.JOB, jobs[os.path.basename(directory)] + "\n")
         except UnreadableError as error:
-            for key, asked in submission.asked.items():
-                reply.send(protocol.InDoubt(key, str(error), asked))
+            tell_doubt(submission, str(error), reply)
         except RefusedError as error:
-            for key, asked in submission.asked.items():
-                reply.send(protocol.Rejected(key, str(error), limit=False, directories=asked))
+            tell_rejected(submission, str(error), reply)
         else:
-            for key, asked in submission.asked.items():
-                reply.send(protocol.Held(key, job, {name: jobs[name] for name in asked}))
+            tell_held(submission, job, jobs, reply)
 
 
 def release(request: protocol.Release, reply: Reply) -> None:

@@ -16,12 +16,14 @@ from pytest_remex.agent.submissions import (
     RefusedError,
     check_scripts,
     submissions_of,
+    tell_doubt,
+    tell_held,
+    tell_rejected,
 )
 from pytest_remex.agent.units import units_of
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
-from pytest_remex.common.protocol import Held, InDoubt, Rejected, Submit, SubmitWarning
-from pytest_remex.common.redact import redact
+from pytest_remex.common.protocol import Submit, SubmitWarning
 
 PATIENCE = 180.0
 """Seconds for one sbatch: its own retries may sleep 120, and killing it sooner causes doubt."""
@@ -101,7 +103,7 @@ def _settle(doubtful: List[LocatedSubmission], timeouts: Timeouts, context: Subm
             jobs, again = resolve(doubtful, context.reply, timeouts)
         except AgentError as error:
             for submission in doubtful:
-                _tell_doubt(submission, redact(str(error)), context.reply)
+                tell_doubt(submission, str(error), context.reply)
             return
         for submission in doubtful:
             if submission.key in jobs:
@@ -131,7 +133,7 @@ def _each(
             else:
                 _tell(submission, result, context.reply)
         except UnreadableError as error:
-            _tell_doubt(submission, str(error), context.reply)
+            tell_doubt(submission, str(error), context.reply)
 
     process.in_parallel(submissions, carry_out, context.width)
     return doubtful
@@ -226,16 +228,7 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
 
 
 def _tell(submission: LocatedSubmission, result: SbatchResult, reply: Reply) -> None:
-    if result.kind != HELD:
-        for key, directories in submission.asked.items():
-            limited = result.kind == LIMIT
-            reply.send(Rejected(key, redact(result.words), limited, directories))
-        return
-    jobs = groups.note_jobs(submission, result.job)
-    for key, directories in submission.asked.items():
-        reply.send(Held(key, result.job, {name: jobs[name] for name in directories}))
-
-
-def _tell_doubt(submission: LocatedSubmission, why: str, reply: Reply) -> None:
-    for key, directories in submission.asked.items():
-        reply.send(InDoubt(key, why, directories))
+    if result.kind == HELD:
+        tell_held(submission, result.job, groups.note_jobs(submission, result.job), reply)
+    else:
+        tell_rejected(submission, result.words, reply, limit=result.kind == LIMIT)

@@ -87,21 +87,21 @@ def _path(text: str) -> str:
     return str(path)
 
 
-def config_at(plan: Sweep, point: Config) -> Config:
+def config_at(sweep: Sweep, point: Config) -> Config:
     """Return the config of a point: the sweep's base config, with its own parameters on top."""
-    first = len(plan.after.dimensions) if plan.after else 0
-    last = len(plan.dimensions) - (plan.replicates > 1)
-    own = [name for dimension in plan.dimensions[first:last] for name in dimension.names]
-    return {**plan.base_config, **{name: point[name] for name in own}}
+    first = len(sweep.after.dimensions) if sweep.after else 0
+    last = len(sweep.dimensions) - (sweep.replicates > 1)
+    own = [name for dimension in sweep.dimensions[first:last] for name in dimension.names]
+    return {**sweep.base_config, **{name: point[name] for name in own}}
 
 
-def refuse_cycle(plan: Sweep) -> None:
+def refuse_cycle(sweep: Sweep) -> None:
     """Raise `SweepError` for a sweep that comes after one of its own name, however far above."""
-    before = plan.after
+    before = sweep.after
     while before is not None:
-        if before.name == plan.name:
+        if before.name == sweep.name:
             raise SweepError(
-                f"sweep {plan.name!r} comes after a sweep of its own name: a chain has no cycle, "
+                f"sweep {sweep.name!r} comes after a sweep of its own name: a chain has no cycle, "
                 f"and each of its sweeps a name of its own"
             )
         before = before.after

@@ -169,13 +169,13 @@ def pytest_pycollect_makeitem(
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one item for each point."""
-    plan = sweep_of(metafunc.function)
-    if plan is None:
+    sweep = sweep_of(metafunc.function)
+    if sweep is None:
         return
     from pytest_remex.pytest_plugin.replicates import points_of  # noqa: PLC0415 - start-up
 
-    points = points_of(metafunc.config, plan)
-    ids = [point_id(plan, point) or pytest.HIDDEN_PARAM for point in points]
+    points = points_of(metafunc.config, sweep)
+    ids = [point_id(sweep, point) or pytest.HIDDEN_PARAM for point in points]
     metafunc.parametrize(FIXTURE, points, ids=ids, indirect=True)
 
 

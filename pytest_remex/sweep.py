@@ -158,21 +158,21 @@ def sweep_of(function: object) -> Sweep | None:
     return found if isinstance(found, Sweep) else None
 
 
-def expand(plan: Sweep) -> list[dict[str, Value]]:
+def expand(sweep: Sweep) -> list[dict[str, Value]]:
     """Return the grid's points, the last dimension varying fastest."""
     return [
         {
             name: value
-            for dimension, values in zip(plan.dimensions, chosen, strict=True)
+            for dimension, values in zip(sweep.dimensions, chosen, strict=True)
             for name, value in zip(dimension.names, values, strict=True)
         }
-        for chosen in itertools.product(*(dimension.values for dimension in plan.dimensions))
+        for chosen in itertools.product(*(dimension.values for dimension in sweep.dimensions))
     ]
 
 
-def upstream_at(plan: Sweep, point: Config) -> Upstream | None:
+def upstream_at(sweep: Sweep, point: Config) -> Upstream | None:
     """Return the experiment that comes before a point of a sweep; None if none does."""
-    before = plan.after
+    before = sweep.after
     if before is None:
         return None
     there = {name: point[name] for each in before.dimensions for name in each.names}
@@ -258,13 +258,13 @@ class SweepCall:
             self._paused.close()
 
 
-def _mark(function: Callable[P, T], plan: Sweep) -> Callable[P, T]:
+def _mark(function: Callable[P, T], sweep: Sweep) -> Callable[P, T]:
     # pytest refuses generator functions, so it gets a wrapper; __test__ allows any name
     @functools.wraps(function)
     def experiment(*args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
 
-    setattr(experiment, ATTRIBUTE, plan)
+    setattr(experiment, ATTRIBUTE, sweep)
     experiment.__test__ = True  # type: ignore[attr-defined]
     return experiment
 
@@ -283,11 +283,11 @@ def _refuse_other_than_function(function: object) -> None:
 
 
 def _named(unnamed: Sweep, name: str, function: Callable[..., object]) -> Sweep:
-    plan = replace(unnamed, name=name, file=inspect.unwrap(function).__code__.co_filename)
-    _refuse_reserved_name(plan)
-    refuse_cycle(plan)
-    _refuse_equal_points(plan)
-    return plan
+    sweep = replace(unnamed, name=name, file=inspect.unwrap(function).__code__.co_filename)
+    _refuse_reserved_name(sweep)
+    refuse_cycle(sweep)
+    _refuse_equal_points(sweep)
+    return sweep
 
 
 def _grid(
@@ -370,20 +370,20 @@ def _refuse_names_of_both(own: Sequence[Dimension], before: Sweep) -> None:
         )
 
 
-def _refuse_reserved_name(plan: Sweep) -> None:
-    if plan.name in RESERVED:
+def _refuse_reserved_name(sweep: Sweep) -> None:
+    if sweep.name in RESERVED:
         raise SweepError(
-            f"a sweep cannot be called {plan.name!r}, which names another folder of "
+            f"a sweep cannot be called {sweep.name!r}, which names another folder of "
             f"remex_output: choose another name=..."
         )
 
 
-def _refuse_equal_points(plan: Sweep) -> None:
+def _refuse_equal_points(sweep: Sweep) -> None:
     seen: set[str] = set()
-    for point in expand(plan):
-        title = point_id(plan, point)
+    for point in expand(sweep):
+        title = point_id(sweep, point)
         if title in seen:
-            raise SweepError(f"sweep {plan.name}: two points are {title!r}: remove one")
+            raise SweepError(f"sweep {sweep.name}: two points are {title!r}: remove one")
         seen.add(title)
 
 

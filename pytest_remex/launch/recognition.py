@@ -16,6 +16,7 @@ from pytest_remex.common.jobs import JobState
 from pytest_remex.common.records import Patched
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.model import Repo
+from pytest_remex.names import launch_stamp
 from pytest_remex.records.added import replicate_of
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.schema import Stage
@@ -24,9 +25,6 @@ from pytest_remex.repo.identity import differing, read_input_tree
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.trees import LINK, Edit, TreeEntry, patches_of
 from pytest_remex.repo.workspace import Prepared
-
-TIME = 19
-"""Characters of the time at the end of a launch's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +106,12 @@ class Recognizer:
 
         That is an older one that failed, or did not leave what came after it needed.
         """
-        time = recorded.launch.id[-TIME:]
+        time = launch_stamp(recorded.launch.id)
         older = (
             each
             for each in self._index.alike(prepared.commit, prepared.identity)
-            if each.launch.id[-TIME:] < time and each.counts(local=recorded.is_here(local=True))
+            if launch_stamp(each.launch.id) < time
+            and each.counts(local=recorded.is_here(local=True))
         )
         found = self._first(prepared, older)
         if found is None or found.run.final is None:

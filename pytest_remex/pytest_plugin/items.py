@@ -61,12 +61,12 @@ def share_locations(items: Iterable[pytest.Function]) -> None:
 
 def sweep_for(item: pytest.Function) -> Sweep:
     """Return an experiment's sweep. Raises `SweepError` for another item."""
-    plan = sweep_of(item.obj)
-    if plan is None:
+    sweep = sweep_of(item.obj)
+    if sweep is None:
         raise SweepError(
             f"{item.nodeid} is not an experiment: decorate its function with @sweep(...)"
         )
-    return plan
+    return sweep
 
 
 def variant_of(item: pytest.Item) -> Variant:
@@ -88,10 +88,16 @@ def parameters_of(item: pytest.Function) -> Config:
 
 def experiment_of(item: pytest.Function, path: Path, recipe: int = 0) -> Experiment:
     """Return the experiment for its sweep function; `path` is its checkout or outputs folder."""
-    plan, point = sweep_for(item), dict(point_of(item))
-    config, before = config_at(plan, point), upstream_at(plan, point)
+    sweep, point = sweep_for(item), dict(point_of(item))
+    config, before = config_at(sweep, point), upstream_at(sweep, point)
     return Experiment(
-        plan, item.callspec.id, point, config, path, recipe=plan.recipe(recipe), comes_after=before
+        sweep,
+        item.callspec.id,
+        point,
+        config,
+        path,
+        recipe=sweep.recipe(recipe),
+        comes_after=before,
     )
 
 
@@ -100,16 +106,16 @@ def patched_experiment(item: pytest.Function, path: Path, recipe: int) -> Experi
 
     It is kept with all others of the grid, so its point is not a copy.
     """
-    plan, point, used = sweep_for(item), point_of(item), experiment_in(item)
+    sweep, point, used = sweep_for(item), point_of(item), experiment_in(item)
     return Experiment(
-        plan,
+        sweep,
         item.callspec.id,
         point,
-        config_at(plan, point),
+        config_at(sweep, point),
         path,
         sbatch_options=used.sbatch_options if used else {},
-        recipe=plan.recipe(recipe),
-        comes_after=(used.comes_after if used else None) or upstream_at(plan, point),
+        recipe=sweep.recipe(recipe),
+        comes_after=(used.comes_after if used else None) or upstream_at(sweep, point),
     )
 
 

@@ -211,8 +211,8 @@ def _scripts_beside(item: pytest.Function) -> frozenset[str]:
     if module is None:
         return frozenset()
     if SCRIPTS not in module.stash:
-        plans = (sweep_of(member) for member in vars(module.obj).values())
-        module.stash[SCRIPTS] = frozenset(plan.script for plan in plans if plan is not None)
+        sweeps = (sweep_of(member) for member in vars(module.obj).values())
+        module.stash[SCRIPTS] = frozenset(sweep.script for sweep in sweeps if sweep is not None)
     return module.stash[SCRIPTS]
 
 

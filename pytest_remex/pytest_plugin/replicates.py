@@ -51,14 +51,14 @@ RECORDED = pytest.StashKey[Sequence[RecordedRun]]()
 NOT_HERE = "a replicate that was added elsewhere: --remex-again adds one here"
 
 
-def points_of(config: pytest.Config, plan: Sweep) -> list[Config]:
+def points_of(config: pytest.Config, sweep: Sweep) -> list[Config]:
     """Return the points of a sweep that are to be collected."""
     if (only := config.stash.get(ONLY, None)) is not None:
-        return list(only.get((plan.file, plan.name), ()))
+        return list(only.get((sweep.file, sweep.name), ()))
     chosen = options.settings(config)
     variants = [each for each in (chosen.variant, chosen.against) if each is not None]
     runs = [each for each in _recorded_here(config) if any(map(each.is_of, variants))]
-    return list(points_with_added(plan, runs))
+    return list(points_with_added(sweep, runs))
 
 
 def _recorded_here(config: pytest.Config) -> Sequence[RecordedRun]:
@@ -103,9 +103,9 @@ def add_recorded(
     for variant, its in grouped((variant_of(each), each) for each in items).items():
         here = [each for each in runs if each.is_here(local=local) and each.is_of(variant)]
         wanted = {
-            key_of(plan, point): point
-            for plan in _sweeps_of(its)
-            for point in Replicates(plan, here).points
+            key_of(sweep, point): point
+            for sweep in _sweeps_of(its)
+            for point in Replicates(sweep, here).points
         }
         new += _collected(session, its, wanted)
     if new:
@@ -154,10 +154,10 @@ class AskedReplicates:
         new = add_recorded(self._session, group, known, local=local)
         for variant, items in grouped((variant_of(each), each) for each in group).items():
             here = [each for each in known if each.is_here(local=local) and each.is_of(variant)]
-            for plan in _sweeps_of(items):
-                points = Replicates(plan, here).points
+            for sweep in _sweeps_of(items):
+                points = Replicates(sweep, here).points
                 place = place_key(item)
-                self._known |= {(place, variant, key_of(plan, point)) for point in points}
+                self._known |= {(place, variant, key_of(sweep, point)) for point in points}
             chosen = [each for each in items if ADDED not in each.stash]
             if self._again and chosen:
                 new += self._add(chosen, here)
@@ -175,15 +175,15 @@ class AskedReplicates:
         self, chosen: Sequence[pytest.Function], here: Sequence[RecordedRun]
     ) -> list[pytest.Function]:
         """Add a replicate to each point, with those of pytest's parameters that were chosen."""
-        by_sweep = {_sweep_key(plan): Replicates(plan, here) for plan in _sweeps_of(chosen)}
+        by_sweep = {_sweep_key(sweep): Replicates(sweep, here) for sweep in _sweeps_of(chosen)}
         asked: dict[str, Config | None] = {}
         wanted: dict[Key, Config] = {}
         for item in chosen:
-            plan, base = sweep_for(item), _base_key(item)
+            sweep, base = sweep_for(item), _base_key(item)
             if base not in asked:
-                asked[base] = point = by_sweep[_sweep_key(plan)].next(point_of(item))
+                asked[base] = point = by_sweep[_sweep_key(sweep)].next(point_of(item))
                 if point is not None:
-                    _want(wanted, plan, point)
+                    _want(wanted, sweep, point)
         place = place_key(chosen[0])
         self._known |= {(place, variant_of(chosen[0]), key) for key in wanted}
         parameters = {(_base_key(item), repr(parameters_of(item))) for item in chosen}
@@ -197,12 +197,12 @@ class AskedReplicates:
         return new
 
 
-def _want(wanted: dict[Key, Config], plan: Sweep, point: Config) -> None:
+def _want(wanted: dict[Key, Config], sweep: Sweep, point: Config) -> None:
     """Add a point, after its upstream's replicate if that is an added one too."""
-    before = upstream_at(plan, point)
+    before = upstream_at(sweep, point)
     if before is not None and before.sweep.is_added(before.point):
         _want(wanted, before.sweep, before.point)
-    wanted.setdefault(key_of(plan, point), point)
+    wanted.setdefault(key_of(sweep, point), point)
 
 
 def _base_key(item: pytest.Function) -> str:
@@ -266,8 +266,8 @@ def _append(session: pytest.Session, new: Sequence[pytest.Function]) -> None:
 
 def _sweeps_of(items: Iterable[pytest.Function]) -> list[Sweep]:
     """Return the sweeps of experiments, without repetition."""
-    return list({_sweep_key(plan): plan for plan in map(sweep_for, items)}.values())
+    return list({_sweep_key(sweep): sweep for sweep in map(sweep_for, items)}.values())
 
 
-def _sweep_key(plan: Sweep) -> SweepKey:
-    return plan.file, plan.name
+def _sweep_key(sweep: Sweep) -> SweepKey:
+    return sweep.file, sweep.name

@@ -121,11 +121,11 @@ class RecordedRuns:
         return self._known[repo, remote]
 
     def added_to(
-        self, plans: Iterable[tuple[Sweep, Variant]]
+        self, sweeps: Iterable[tuple[Sweep, Variant]]
     ) -> Mapping[tuple[str, Variant], Sequence[Config]]:
         """Return the added replicates of sweeps, on all remotes that were read."""
         indexes = (known.index for known in self._known.values())
-        return added_to(plans, [each for index in indexes for each in index.newest_first()])
+        return added_to(sweeps, [each for index in indexes for each in index.newest_first()])
 
     def skip_unsubmitted(self, item: pytest.Function) -> NoReturn:
         """Skip an experiment that has no run, and count it."""

@@ -48,9 +48,9 @@ def is_imported(collector: pytest.Collector, function: object) -> bool:
     return is_there and not same_file
 
 
-def key_of(plan: Sweep, point: Config) -> Key:
+def key_of(sweep: Sweep, point: Config) -> Key:
     """Return what names a point of a sweep."""
-    return plan.file, plan.name, json.dumps(point, sort_keys=True)
+    return sweep.file, sweep.name, json.dumps(point, sort_keys=True)
 
 
 def key_of_item(item: pytest.Function) -> Key:

@@ -17,10 +17,10 @@ from pytest_remex.sweep import expand
 from pytest_remex.variant import Variant
 
 
-def replicate_of(run: RunRecord, plan: Sweep) -> int:
+def replicate_of(run: RunRecord, sweep: Sweep) -> int:
     """Return which replicate of its point a run of a sweep is, from 1 on."""
-    if REPLICATE in run.point or not plan.is_replicated or run.identity is None:
-        return plan.replicate_in(run.point)
+    if REPLICATE in run.point or not sweep.is_replicated or run.identity is None:
+        return sweep.replicate_in(run.point)
     return run.identity.replicate + 1
 
 
@@ -28,23 +28,23 @@ class Replicates:
     """The replicates of a sweep's points that are recorded in one place.
 
     Args:
-        plan: The sweep.
+        sweep: The sweep.
         runs: The runs of the launch records, the newest first.
 
     """
 
-    def __init__(self, plan: Sweep, runs: Sequence[RecordedRun]) -> None:
-        self._plan = plan
-        self._runs = runs if plan.counts_replicates else ()
+    def __init__(self, sweep: Sweep, runs: Sequence[RecordedRun]) -> None:
+        self._sweep = sweep
+        self._runs = runs if sweep.counts_replicates else ()
         self._added: dict[str, dict[int, RecordedRun]] = {}
         for each in self._runs:
-            if each.run.added and plan.is_added(each.run.point) and self._is_ours(each):
-                number = plan.replicate_in(each.run.point)
+            if each.run.added and sweep.is_added(each.run.point) and self._is_ours(each):
+                number = sweep.replicate_in(each.run.point)
                 self._added.setdefault(_key(each.run.point), {}).setdefault(number, each)
 
     def _is_ours(self, recorded: RecordedRun) -> bool:
         run = recorded.run
-        return not run.is_void and (run.sweep or recorded.launch.name) == self._plan.name
+        return not run.is_void and (run.sweep or recorded.launch.name) == self._sweep.name
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
@@ -53,7 +53,7 @@ class Replicates:
         for each in self._runs:
             if self._is_ours(each):
                 claimed = each.run.identity.replicate + 1 if each.run.identity else 1
-                number = max(claimed, self._plan.replicate_in(each.run.point))
+                number = max(claimed, self._sweep.replicate_in(each.run.point))
                 key = _key(each.run.point)
                 found[key] = max(number, found.get(key, 1))
         return found
@@ -63,7 +63,7 @@ class Replicates:
         """The points that were added to those of today's grid."""
         return [
             {**point, REPLICATE: number}
-            for key, point in (_bases(self._plan) if self._added else {}).items()
+            for key, point in (_bases(self._sweep) if self._added else {}).items()
             for number in sorted(self._added.get(key, {}))
         ]
 
@@ -74,13 +74,13 @@ class Replicates:
             SweepError: A parameter of the sweep is called `replicate`.
 
         """
-        if not self._plan.counts_replicates:
+        if not self._sweep.counts_replicates:
             raise SweepError(
-                f"sweep {self._plan.name} has a parameter {REPLICATE!r}, and --remex-again counts "
+                f"sweep {self._sweep.name} has a parameter {REPLICATE!r}, and --remex-again counts "
                 f"by that name: give the parameter another name"
             )
         key = _key(point)
-        number = max(self._numbers.get(key, 1), self._plan.stated_replicates)
+        number = max(self._numbers.get(key, 1), self._sweep.stated_replicates)
         newest = self._added.get(key, {}).get(number)
         if newest is not None and _is_unfinished(newest):
             return None
@@ -103,27 +103,27 @@ def _key(point: Config) -> str:
     return json.dumps(without_replicate(point), sort_keys=True)
 
 
-def _bases(plan: Sweep) -> dict[str, Config]:
+def _bases(sweep: Sweep) -> dict[str, Config]:
     """Return today's points, the first replicate of each, by their text without a replicate."""
     found: dict[str, Config] = {}
-    for point in expand(plan):
+    for point in expand(sweep):
         found.setdefault(_key(point), point)
     return found
 
 
-def points_with_added(plan: Sweep, runs: Iterable[RecordedRun]) -> Iterator[Config]:
+def points_with_added(sweep: Sweep, runs: Iterable[RecordedRun]) -> Iterator[Config]:
     """Return the points of a sweep's grid, then the replicates that were added."""
-    yield from expand(plan)
-    yield from Replicates(plan, list(runs)).points
+    yield from expand(sweep)
+    yield from Replicates(sweep, list(runs)).points
 
 
 def added_to(
-    plans: Iterable[tuple[Sweep, Variant]], runs: Iterable[RecordedRun]
+    sweeps: Iterable[tuple[Sweep, Variant]], runs: Iterable[RecordedRun]
 ) -> dict[tuple[str, Variant], list[Config]]:
     """Return the replicates that were added to variants of grids, by the sweep's name."""
     known = list(runs)
-    by_name = {(plan.name, variant): plan for plan, variant in plans}
+    by_name = {(sweep.name, variant): sweep for sweep, variant in sweeps}
     return {
-        (name, variant): Replicates(plan, [e for e in known if e.is_of(variant)]).points
-        for (name, variant), plan in by_name.items()
+        (name, variant): Replicates(sweep, [e for e in known if e.is_of(variant)]).points
+        for (name, variant), sweep in by_name.items()
     }

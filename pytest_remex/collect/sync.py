@@ -33,9 +33,10 @@ from pytest_remex.model import Commit, Remote
 from pytest_remex.names import function_of
 from pytest_remex.records.copies import Copies, check_names, packed
 from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.journal import Journal
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import Event, RunRecord, Stage, introduction
-from pytest_remex.records.store import Journal, LaunchRecord, record_path
+from pytest_remex.records.store import LaunchRecord, record_path
 from pytest_remex.sbatch.script import header_of_any
 from pytest_remex.transport import Connect, Connection
 

@@ -22,9 +22,10 @@ from pytest_remex.launch.session import LaunchSession, Services, reopen, resume
 from pytest_remex.launch.submissions import Submission
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.journal import Journal
 from pytest_remex.records.launch import whoami
 from pytest_remex.records.schema import HAS_JOB, RunRecord, Stage, Swept
-from pytest_remex.records.store import Journal, LaunchRecord
+from pytest_remex.records.store import LaunchRecord
 
 WHY = "cancelled by {who} before it was submitted: --remex-submit sends it again"
 _ENDED = frozenset({Stage.REFUSED, Stage.REJECTED})

@@ -28,6 +28,7 @@ from pytest_remex.launch.session import (
     resume,
 )
 from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.journal import Journal
 from pytest_remex.records.launch import whoami
 from pytest_remex.records.schema import (
     MAY_HAVE_JOB,
@@ -39,7 +40,7 @@ from pytest_remex.records.schema import (
     Stage,
     StageReached,
 )
-from pytest_remex.records.store import Journal, LaunchRecord, changed
+from pytest_remex.records.store import LaunchRecord, changed
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.transport import Connect
 from pytest_remex.variant import Variant

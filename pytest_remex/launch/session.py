@@ -24,9 +24,10 @@ from pytest_remex.launch.upstreams import Dependency
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.copies import packed
 from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.journal import Journal
 from pytest_remex.records.launch import Launch, whoami
 from pytest_remex.records.schema import RunRecord, Stage, StageReached, introduction
-from pytest_remex.records.store import ADDED, Journal, LaunchRecord, changed
+from pytest_remex.records.store import ADDED, LaunchRecord, changed
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.workspace import Workspace, Workspaces
 from pytest_remex.transport import Connect, Connection

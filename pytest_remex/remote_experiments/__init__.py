@@ -30,9 +30,10 @@ from pytest_remex.model import Commit, Remote, Repo
 from pytest_remex.names import point_id
 from pytest_remex.records.fields import Collected
 from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.journal import Journal
 from pytest_remex.records.launch import Launch, whoami
 from pytest_remex.records.schema import Ended, Event, RunRecord, Stage, introduction
-from pytest_remex.records.store import Journal, LaunchRecord, read_record, record_path
+from pytest_remex.records.store import LaunchRecord, read_record, record_path
 from pytest_remex.remote_experiments.old_runs import (
     ImportOptions,
     OldRun,

@@ -14,7 +14,7 @@ import signal
 import time
 import pytest
 import pytest_remex.launch.submitter
-from pytest_remex.records.store import Journal
+from pytest_remex.records.journal import Journal
 
 pytest_remex.launch.submitter.LEAST = 1
 pytest_remex.launch.submitter.BATCH = int(os.environ.get("BATCH", 1))

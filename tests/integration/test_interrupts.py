@@ -8,7 +8,7 @@ import pytest
 KILL = """
 import os
 import signal
-from pytest_remex.records.store import Journal
+from pytest_remex.records.journal import Journal
 
 written = Journal._append
 state, edge = os.environ.get("KILL_AT", "none before").split()
@@ -43,7 +43,7 @@ Workspace.prepare = killed
 SLOW = """
 import pathlib
 import time
-from pytest_remex.records.store import Journal
+from pytest_remex.records.journal import Journal
 
 written = Journal.write
 

@@ -16,6 +16,7 @@ from pytest_remex.model import Commit, Remote
 from pytest_remex.records.copies import Copies
 from pytest_remex.records.fields import Collected
 from pytest_remex.records.index import RunIndex
+from pytest_remex.records.journal import Journal
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import (
     Committed,
@@ -26,7 +27,6 @@ from pytest_remex.records.schema import (
     Stage,
     StageReached,
 )
-from pytest_remex.records.store import Journal
 from pytest_remex.sbatch.script import parse_header
 from pytest_remex.variant import GRID, Variant
 

@@ -15,9 +15,10 @@ from pytest_remex.collect.query import recorded_jobs
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.records.index import RecordedRun, RunIndex
+from pytest_remex.records.journal import Journal
 from pytest_remex.records.launch import launch_from_json, launch_to_json
 from pytest_remex.records.schema import Stage, event_from_json, event_to_json
-from pytest_remex.records.store import Journal, read_records
+from pytest_remex.records.store import read_records
 from pytest_remex.sbatch.script import parse_header
 
 FORMAT1 = Path(__file__).parents[2] / "data" / "format1"

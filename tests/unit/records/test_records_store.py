@@ -17,6 +17,7 @@ from pytest_remex.records.fields import (
     header_to_json,
 )
 from pytest_remex.records.index import RunIndex
+from pytest_remex.records.journal import Journal
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import (
     Committed,
@@ -29,7 +30,7 @@ from pytest_remex.records.schema import (
     StageReached,
     Tidied,
 )
-from pytest_remex.records.store import Journal, read_record, read_records
+from pytest_remex.records.store import read_record, read_records
 from pytest_remex.sbatch.script import parse_header
 from pytest_remex.variant import GRID, Variant
 

@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pytest_remex.collect.fetch import FetchOptions, fetch_outputs
-from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunFailedError, RunJudge, RunPendingError
 from pytest_remex.collect.manifest import check_digest
 from pytest_remex.collect.runs import (
@@ -43,6 +42,7 @@ from pytest_remex.collect.runs import (
 from pytest_remex.collect.sync import sync
 from pytest_remex.display import ask_at_terminal, show_nothing
 from pytest_remex.errors import RemexError, SweepError, first_line
+from pytest_remex.hooks import GuardedHooks
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.candidate import Candidate, State, unjudged_text
 from pytest_remex.launch.continuation import FailedProbe, probe_of

@@ -22,7 +22,6 @@ from pytest_remex.collect.failure import (
     missing_outputs,
     output_of,
 )
-from pytest_remex.collect.hooks import GuardedHooks, naming_hook
 from pytest_remex.collect.manifest import (
     JudgedNote,
     first_present,
@@ -35,6 +34,7 @@ from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.experiment import Experiment, Run, Upstream
+from pytest_remex.hooks import GuardedHooks, naming_hook
 from pytest_remex.model import Config, Scalar, Sweep
 from pytest_remex.repo.git import without_git_variables
 from pytest_remex.repo.workspace import Workspace

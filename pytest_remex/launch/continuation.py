@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from pytest_remex.collect.hooks import naming_hook
 from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
 from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import JobState
@@ -21,6 +20,7 @@ from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.display import counted
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.experiment import Experiment
+from pytest_remex.hooks import naming_hook
 from pytest_remex.hookspecs import Continuation, ContinueProbe, RunFile
 from pytest_remex.records.index import RecordedRun, reached_by
 from pytest_remex.transport import Connect

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
-from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.display import Progress, show_nothing
+from pytest_remex.hooks import GuardedHooks
 
 
 class Listener(Protocol):

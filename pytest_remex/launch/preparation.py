@@ -21,10 +21,10 @@ import pluggy
 
 from pytest_remex import names
 from pytest_remex.collect.failure import config_differences, config_omissions
-from pytest_remex.collect.hooks import naming_hook
 from pytest_remex.display import SHOWN, some_of
 from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Experiment
+from pytest_remex.hooks import naming_hook
 from pytest_remex.io import writing
 from pytest_remex.model import Config, Sweep
 from pytest_remex.repo.commits import Patch

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.experiment import Experiment
+from pytest_remex.hooks import GuardedHooks
 from pytest_remex.launch.candidate import Candidate
 from pytest_remex.launch.continuation import ContinuationPreview, continuation_summary, shown
 from pytest_remex.launch.plan import Plan, recipe_of_retry, tree

@@ -13,7 +13,6 @@ from uuid import uuid4
 import pluggy
 import pytest
 
-from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, RunJudge, RunPendingError
 from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch, is_installed, read_kept
 from pytest_remex.collect.manifest import check_digest
@@ -21,6 +20,7 @@ from pytest_remex.collect.runs import CollectedRun, was_cleaned
 from pytest_remex.common.jobs import JobState
 from pytest_remex.display import clean
 from pytest_remex.errors import RemexError
+from pytest_remex.hooks import GuardedHooks
 from pytest_remex.model import Repo
 from pytest_remex.names import CHANGED
 from pytest_remex.pytest_plugin import preparation

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Experiment
+from pytest_remex.hooks import GuardedHooks
 from pytest_remex.known_files import KnownFiles
 from pytest_remex.launch.preparation import (
     Inspect,

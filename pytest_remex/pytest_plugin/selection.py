@@ -10,13 +10,13 @@ from typing import NoReturn
 
 import pytest
 
-from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.query import Pace, QueryOptions, poll
 from pytest_remex.collect.sync import may_hold_records, sync
 from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import Progress, counted, show_nothing
 from pytest_remex.errors import RecordError, RemexError
+from pytest_remex.hooks import GuardedHooks
 from pytest_remex.model import REPLICATE, Config, Remote, Repo, Sweep
 from pytest_remex.names import function_of, point_id, with_full_id
 from pytest_remex.pytest_plugin.anchor import anchor_of, node_of

@@ -134,12 +134,12 @@ def refuse_shared_names(session: pytest.Session) -> None:
     """
     known: dict[str, tuple[Sweep, str]] = {}
     for item in (*session.stash.get(COLLECTED, ()), *experiments(session.items)):
-        plan, node = sweep_for(item), function_of(item.nodeid)
-        first, other = known.setdefault(label(plan.name).casefold(), (plan, node))
-        if plan is not first and plan != first:
+        sweep, node = sweep_for(item), function_of(item.nodeid)
+        first, other = known.setdefault(label(sweep.name).casefold(), (sweep, node))
+        if sweep is not first and sweep != first:
             raise SweepError(
-                f"{other} and {node} are two sweeps with the name {plan.name!r}, under which their "
-                f"results are written: give one of them another name=...; its runs are kept"
+                f"{other} and {node} are two sweeps with the name {sweep.name!r}, under which "
+                f"their results are written: give one of them another name=...; its runs are kept"
             )
 
 

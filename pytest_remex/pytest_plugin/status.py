@@ -11,7 +11,6 @@ from typing import NoReturn
 import pytest
 
 from pytest_remex import temporary
-from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.removal import PurgedRuns, job_with_removal, read_removal
 from pytest_remex.collect.runs import WantedRun, wanted_upstreams
 from pytest_remex.collect.status_table import ROWS, StatusRow, StatusTable, lines_around
@@ -19,6 +18,7 @@ from pytest_remex.collect.watch import OutputWatcher
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RecordError, RemexError, RemoteError
 from pytest_remex.experiment import Run
+from pytest_remex.hooks import GuardedHooks
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.item_outcomes import say, skip

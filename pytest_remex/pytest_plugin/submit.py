@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 from _pytest.runner import runtestprotocol
 
-from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.display import Progress, counted
 from pytest_remex.errors import RemexError
+from pytest_remex.hooks import GuardedHooks
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.candidate import Candidate, Outcome, State, unjudged_text

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_remex import names
-from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun, read_back_config
 from pytest_remex.collect.manifest import FetchedOutputs, write_outputs
 from pytest_remex.collect.removal import today
 from pytest_remex.collect.runs import CollectedRun, WantedRun, collect_offline
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.errors import RemexError, RepositoryError
+from pytest_remex.hooks import GuardedHooks
 from pytest_remex.io import prepare_output_folder, writing
 from pytest_remex.model import Commit, Remote, Repo
 from pytest_remex.names import point_id

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 import pluggy
 from filelock import FileLock
 
-from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.display import Progress
+from pytest_remex.hooks import GuardedHooks
 from pytest_remex.io import prepare_output_folder, replace_file, writing
 from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, results_folder
 from pytest_remex.tables.stored import discard, recorded_rows

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from pytest_remex import hookspecs
-from pytest_remex.collect.hooks import naming_hook
 from pytest_remex.errors import ConfigError, RemexError
+from pytest_remex.hooks import naming_hook
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_remex.collect.compare import Comparison
-from pytest_remex.collect.hooks import GuardedHooks
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.collect.manifest import write_judged
+from pytest_remex.hooks import GuardedHooks
 from pytest_remex.io import writing
 from pytest_remex.model import Scalar
 from pytest_remex.names import launch_stamp, safe_folder

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from rich import filesize
@@ -39,17 +39,15 @@ from pytest_remex.pytest_plugin.items import (
     stopped_after,
     sweep_for,
 )
-from pytest_remex.pytest_plugin.judging import Collect, Judging
+from pytest_remex.pytest_plugin.judging import Judging
 from pytest_remex.pytest_plugin.mode import NOT_ENDED, Mode, ModeContext
 from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.processes import NoOtherProcesses, OtherProcesses
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
 from pytest_remex.pytest_plugin.terminal import PATHS
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.tables.publish import Published, TablesImport, publish
+from pytest_remex.tables.publish import Published, publish
 from pytest_remex.tables.rows import INDEX, ZIP, PublishOptions, read_old
-
-if TYPE_CHECKING:
-    from pytest_remex.pytest_plugin.workers import JudgingProcesses
 
 SHOWN = 5
 """The most left-out outputs that a message names."""
@@ -65,12 +63,10 @@ class CollectMode(Mode):
         self._collected: dict[str, CollectedRun] = {}
         self._others: list[CollectedRun] = []
         """The runs that those came after, and that were not selected."""
-        self._workers: JudgingProcesses | None = config.pluginmanager.get_plugin(WORKERS)
-        collect = self._workers.collect if self._workers else Collect.new()
-        self._judging = Judging(config, settings, terminal.note, collect)
-        self._tables = self._workers.tables if self._workers else TablesImport()
-        if self._workers is not None:
-            self._workers.expect(context.session.items, terminal.note)
+        workers: OtherProcesses | None = config.pluginmanager.get_plugin(WORKERS)
+        self._processes = workers or NoOtherProcesses()
+        self._processes.expect(context.session.items, terminal.note)
+        self._judging = Judging(config, settings, terminal.note, self._processes.collect)
         self._reports: dict[str, Mapping[str | None, pytest.TestReport]] = {}
         """Other processes' reports on items that are set up here, by node id and phase."""
         if settings.against is not None:
@@ -86,7 +82,7 @@ class CollectMode(Mode):
         collected = self._collected.get(item.nodeid)
         if collected is None:
             self._recorded.skip_unsubmitted(item)
-        reports = self._workers.wait_for(item) if self._workers is not None else None
+        reports = self._processes.wait_for(item)
         if reports is not None:
             self._take(item, reports)
             self._reports[item.nodeid] = {report.when: report for report in reports}
@@ -111,7 +107,7 @@ class CollectMode(Mode):
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
         """Report what another process judged, in the item's turn."""
-        reports = self._workers.wait_for(item) if self._workers is not None else None
+        reports = self._processes.wait_for(item)
         if reports is None or not isinstance(item, pytest.Function):
             return None
         self._take(item, reports)
@@ -140,14 +136,9 @@ class CollectMode(Mode):
         here = dict(zip(runs, collected, strict=True))
         self._collected |= here
         self._others += others
-        if (workers := self._workers) is not None:
-            checked = {
-                node: each
-                for node, each in here.items()
-                if workers.know(node) and self._judging.needs_check(found.items[node], each)
-            }
-            if checked:
-                workers.add(checked)
+        self._processes.add(
+            here, lambda node: self._judging.needs_check(found.items[node], here[node])
+        )
 
     def _fetch_outputs(self, runs: Sequence[WantedRun]) -> list[CollectedRun]:
         settings = self.settings
@@ -155,11 +146,8 @@ class CollectMode(Mode):
             return collect_offline(runs, settings.runs)
         options = FetchOptions(settings.partial, settings.largest, settings.most)
         with self.terminal.progress() as progress:
-            connect, told = self.context.connections.to, self._tables.during(FETCHING, progress)
-            fetched = fetch_outputs(runs, connect, settings.runs, told, options)
-        if self._workers is None:
-            self._tables.wait()
-        return fetched
+            told = self._processes.tables.during(FETCHING, progress)
+            return fetch_outputs(runs, self.context.connections.to, settings.runs, told, options)
 
     def _wait(self, runs: Mapping[str, RecordedRun]) -> None:
         jobs: Mapping[str, Job] = {}
@@ -189,20 +177,17 @@ class CollectMode(Mode):
 
     def finish(self) -> None:
         """Publish the results."""
-        if self._workers is not None:
-            self._end(self._workers)
+        self._end_processes()
         if not self._publish():
             self.context.exit_with(pytest.ExitCode.TESTS_FAILED)
         if self._pending():
             self.context.exit_with(NOT_ENDED)
 
-    def _end(self, workers: JudgingProcesses) -> None:
+    def _end_processes(self) -> None:
         """End the processes that judge; what they judged past the first failure does not count."""
-        workers.close()
-        session = self.session
-        if session.shouldfail:
-            left = {node_of(item) for item in workers.unfinished}
-            for sweep in {sweep_for(item).name for item in experiments(session.items)}:
+        left = {node_of(item) for item in self._processes.close()}
+        if left and self.session.shouldfail:
+            for sweep in {sweep_for(item).name for item in experiments(self.session.items)}:
                 self._judging.rows.drop(sweep, self.settings.variant, left)
 
     def close(self) -> None:

@@ -6,18 +6,21 @@ They are JSON in ASCII, so any file name and any output of a job can be sent.
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from pytest_remex.collect.judge import JudgedRun
+from pytest_remex.collect.kept import is_installed
 from pytest_remex.collect.manifest import JudgedNote
 from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import from_json, to_json
-from pytest_remex.pytest_plugin.judging import Collect
 
 DIED = (
     "the process that judged this ended without a verdict: it crashed, was killed, or the memory "
@@ -29,21 +32,32 @@ _JUDGED = "remex_judged"
 
 
 @dataclass(frozen=True, slots=True)
-class JudgingTask:
-    """The start data of a process that judges: the collect, and a file of runs."""
+class Collect:
+    """A collect, which several processes may share.
 
-    collect: Collect
+    `id` names it in what they record; `code` are the files of the program that started it; `runs`
+    is the file of the runs that other processes judge, which keeps nothing if there are none.
+    """
+
+    id: str
+    code: Sequence[str]
     runs: Path
 
+    @classmethod
+    def new(cls, runs: Path = Path(os.devnull)) -> Collect:
+        """Return the collect that this process begins."""
+        path = getattr(sys.modules["__main__"], "__file__", None)
+        return cls(uuid4().hex, [path] if path and not is_installed(path) else [], runs)
+
     def text(self) -> str:
-        """Return it as text."""
-        return json.dumps({"runs": str(self.runs), **asdict(self.collect)})
+        """Return it as text, for another process."""
+        return json.dumps({"id": self.id, "code": self.code, "runs": str(self.runs)})
 
     @classmethod
-    def of(cls, text: str) -> JudgingTask:
-        """Return what a text says."""
+    def of(cls, text: str) -> Collect:
+        """Return the collect that another process began, from its text."""
         data = json.loads(text)
-        return cls(Collect(data["id"], tuple(data["code"])), Path(data["runs"]))
+        return cls(data["id"], data["code"], Path(data["runs"]))
 
 
 def append_runs(path: Path, runs: Mapping[str, CollectedRun]) -> None:

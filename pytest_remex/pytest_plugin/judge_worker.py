@@ -19,7 +19,7 @@ from pytest_remex.collect.runs import (
     with_upstreams,
 )
 from pytest_remex.model import Remote, Repo
-from pytest_remex.pytest_plugin.handover import JudgingTask, RunsFile, attach
+from pytest_remex.pytest_plugin.handover import Collect, RunsFile, attach
 from pytest_remex.pytest_plugin.item_outcomes import fail, failing_plainly
 from pytest_remex.pytest_plugin.items import WORKER_INPUT, sweep_for
 from pytest_remex.pytest_plugin.judging import Judging
@@ -35,11 +35,11 @@ class JudgeWorker(Mode):
         super().__init__(replace(context, settings=offline))
         self._recorded = RecordedRuns(self.context, items)
         given: Any = context.config
-        self._task = JudgingTask.of(given.workerinput[WORKER_INPUT])
+        self._collect = Collect.of(given.workerinput[WORKER_INPUT])
         self._runs_file = RunsFile({}, {})
         self._notes: list[str] = []
-        tell, collect = self._notes.append, self._task.collect
-        self._judging = Judging(context.config, context.settings, tell, collect)
+        tell = self._notes.append
+        self._judging = Judging(context.config, context.settings, tell, self._collect)
         context.config.option.maxfail = 0  # the process that started this one counts all failures
 
     @contextmanager
@@ -83,7 +83,7 @@ class JudgeWorker(Mode):
         """Return the run that the other process has fetched for an item."""
         index = self._recorded.known_at(repo, remote).index
         if item.nodeid not in self._runs_file.directories:
-            self._runs_file = RunsFile.read(self._task.runs)
+            self._runs_file = RunsFile.read(self._collect.runs)
         recorded = index.of_directory(self._runs_file.directories.get(item.nodeid, ""))
         if recorded is None:
             fail(

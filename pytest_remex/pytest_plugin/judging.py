@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import pluggy
 import pytest
 
 from pytest_remex.collect.judge import JudgedRun, RunJudge, RunPendingError
-from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch, is_installed, read_kept
+from pytest_remex.collect.kept import KeptVerdict, VerdictKeeper, Watch, read_kept
 from pytest_remex.collect.manifest import check_digest
 from pytest_remex.collect.runs import CollectedRun, was_cleaned
 from pytest_remex.common.jobs import JobState
@@ -26,6 +24,7 @@ from pytest_remex.names import CHANGED
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
+from pytest_remex.pytest_plugin.handover import Collect
 from pytest_remex.pytest_plugin.item_outcomes import failing_plainly, reason_of, say, skip
 from pytest_remex.pytest_plugin.items import (
     FIXTURE,
@@ -39,23 +38,6 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import body_of
 from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.tables.stored import RecordedRows, UpstreamMeasures
-
-
-@dataclass(frozen=True, slots=True)
-class Collect:
-    """A collect that several processes may share.
-
-    `id` names it in what they record; `code` are the files of the program that started it.
-    """
-
-    id: str
-    code: Sequence[str]
-
-    @classmethod
-    def new(cls) -> Collect:
-        """Return the collect that this process begins."""
-        path = getattr(sys.modules["__main__"], "__file__", None)
-        return cls(uuid4().hex, [path] if path and not is_installed(path) else [])
 
 
 class Judging:

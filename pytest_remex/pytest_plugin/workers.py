@@ -25,9 +25,8 @@ from xdist.workermanage import NodeManager, WorkerController
 
 from pytest_remex import temporary
 from pytest_remex.collect.runs import CollectedRun
-from pytest_remex.pytest_plugin.handover import DIED, JudgingTask, append_runs
+from pytest_remex.pytest_plugin.handover import DIED, Collect, append_runs
 from pytest_remex.pytest_plugin.items import WORKER_INPUT
-from pytest_remex.pytest_plugin.judging import Collect
 from pytest_remex.tables.publish import TablesImport
 
 GIVEN = 2
@@ -46,15 +45,14 @@ class JudgingProcesses:
     """
 
     def __init__(self, config: pytest.Config, number: int) -> None:
-        self.collect = Collect.new()
-        """The collect that they are a part of."""
         self._config = config
         self._number = number
         self._tell: Callable[[str], None] = lambda _note: None
         self._items: list[pytest.Item] = []
         self._nodes: list[str] = []
         self._folder = tempfile.TemporaryDirectory(prefix=temporary.prefix("judging"))
-        self._task = JudgingTask(self.collect, Path(self._folder.name) / "runs.jsonl")
+        self.collect = Collect.new(Path(self._folder.name) / "runs.jsonl")
+        """The collect that they are a part of."""
         self._events: SimpleQueue[tuple[str, dict[str, Any]]] = SimpleQueue()
         self._manager: NodeManager | None = None
         self._specs: deque[XSpec] = deque()
@@ -87,10 +85,17 @@ class JudgingProcesses:
         self._numbers = {node: number for number, node in enumerate(self._nodes)}
         self._tell = tell
 
-    def add(self, runs: Mapping[str, CollectedRun]) -> None:
-        """Have the runs of items judged, by node id, in the order of the items."""
-        append_runs(self._task.runs, runs)
-        numbers = sorted(self._numbers[node] for node in runs)
+    def add(self, runs: Mapping[str, CollectedRun], needs_check: Callable[[str], bool]) -> None:
+        """Have runs judged, by node id, in the order of the items, if their checks have to run.
+
+        Those of items that were added after collection are left to this process.
+        """
+        known = {node: each for node, each in runs.items() if node in self._numbers}
+        wanted = {node: each for node, each in known.items() if needs_check(node)}
+        if not wanted:
+            return
+        append_runs(self.collect.runs, wanted)
+        numbers = sorted(self._numbers[node] for node in wanted)
         self._left.update(numbers)
         with self._lock:
             self._waiting.extend(numbers)
@@ -99,10 +104,6 @@ class JudgingProcesses:
                 self._feed(node)
         self._start_what_is_missing()
         self.tables.begin()
-
-    def know(self, node: str) -> bool:
-        """Return whether the processes have an item: not one that was added after collection."""
-        return node in self._numbers
 
     def wait_for(self, item: pytest.Item) -> Sequence[pytest.TestReport] | None:
         """Wait for an item's reports; None if it has to be judged by this process.
@@ -117,8 +118,11 @@ class JudgingProcesses:
         self._left.discard(number)
         return self._reports.pop(number, [])
 
-    def close(self) -> None:
-        """End all processes: those that are idle at once, others when they are interrupted."""
+    def close(self) -> Sequence[pytest.Item]:
+        """End all processes: those that are idle at once, others when they are interrupted.
+
+        Return the items whose verdicts were not waited for.
+        """
         self._wait_for_start()
         if self._manager is not None:
             with self._lock:
@@ -135,10 +139,6 @@ class JudgingProcesses:
             self._manager.teardown_nodes()
             self._manager = None
         self._folder.cleanup()
-
-    @property
-    def unfinished(self) -> list[pytest.Item]:
-        """The items whose verdicts were not waited for."""
         return [self._items[number] for number in self._left]
 
     @pytest.hookimpl(trylast=True)
@@ -149,7 +149,7 @@ class JudgingProcesses:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: WorkerController) -> None:
         """Tell a process of the collect; see pytest-xdist."""
-        node.workerinput[WORKER_INPUT] = self._task.text()
+        node.workerinput[WORKER_INPUT] = self.collect.text()
 
     def _wait_for_start(self) -> None:
         if self._starter.is_alive():

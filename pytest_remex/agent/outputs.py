@@ -4,6 +4,7 @@ No link is followed, unless names and sizes are asked for through links; nothing
 run directory is read.
 """
 
+import errno
 import fnmatch
 import heapq
 import os
@@ -21,6 +22,10 @@ from pytest_remex.common.protocol import ListOutputs, LogText, Outputs, ReadLogs
 
 _TOO_DEEP = f"it has folders nested deeper than {DEEPEST}, or paths over {LONGEST} bytes"
 _MAGIC = frozenset("*?[")
+_NO_MATCH = frozenset(
+    {errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EPERM}
+)
+"""Errors that say that a path has no file to fetch; others, as of a stale handle, do not."""
 
 
 class Match(NamedTuple):
@@ -143,7 +148,7 @@ def find(run: str, pattern: str, *, through_links: bool = False) -> Iterator[Mat
 
     Raises:
         AgentError: The pattern leaves the run directory.
-        UnreadableError: The folders where the pattern looks are too deep.
+        UnreadableError: Folders where the pattern looks are too deep, or the file system fails.
 
     """
     if leads_out(pattern):
@@ -168,7 +173,8 @@ def _match(search: _Search, path: str, parts: List[str]) -> Iterator[Match]:
             target = os.stat(full)
             if stat.S_ISDIR(target.st_mode) if parts else stat.S_ISREG(target.st_mode):
                 search, about = search._replace(behind_link=True), target
-    except OSError:
+    except OSError as error:
+        _refuse_unknown(full, error)
         return
     if stat.S_ISLNK(about.st_mode):
         yield Match(path, link=True, size=about.st_size, mtime_ns=about.st_mtime_ns)
@@ -199,6 +205,13 @@ def _match_below(search: _Search, path: str, parts: List[str]) -> Iterator[Match
 def _names(run: str, path: str) -> List[str]:
     try:
         names = os.listdir(os.path.join(run, path))
-    except OSError:
+    except OSError as error:
+        _refuse_unknown(os.path.join(run, path), error)
         return []
     return sorted(name for name in names if name != REMEX)
+
+
+def _refuse_unknown(path: str, error: OSError) -> None:
+    """Raise `UnreadableError` if an error does not say whether there is something at a path."""
+    if error.errno not in _NO_MATCH:
+        raise UnreadableError(path, error.strerror or str(error)) from error

@@ -53,7 +53,8 @@ def fetch_outputs(
 ) -> list[CollectedRun]:
     """Fetch the outputs of runs whose jobs have ended.
 
-    Only files that changed are fetched again; a complete run is not even listed.
+    Only files that changed are fetched again; a complete run is not even listed, unless it lacks an
+    output: an epilog or a file server may be late, or a user adds it by hand.
 
     Args:
         runs: The runs.
@@ -99,13 +100,19 @@ def _collected_events(runs: list[RecordedRun]) -> list[Collected]:
 
 
 def _is_wanted(each: CollectedRun, options: FetchOptions) -> bool:
-    here, largest = each.outputs, options.largest
-    more = any(largest is None or size <= largest for size in here.too_large.values())
-    if here.complete and not more and (here.job, here.patterns) == (each.job.id, each.patterns):
+    too_large, largest = each.outputs.too_large, options.largest
+    more = any(largest is None or size <= largest for size in too_large.values())
+    if _was_listed(each) and not more and not each.missing:
         return False
     if each.job.state in {JobState.REJECTED, JobState.LOST, JobState.PURGED}:
         return False
     return each.job.state.ended or (options.partial and each.job.state is JobState.RUNNING)
+
+
+def _was_listed(each: CollectedRun) -> bool:
+    """Return whether everything that is to be fetched was listed after the run's job had ended."""
+    here = each.outputs
+    return here.complete and (here.job, here.patterns) == (each.job.id, each.patterns)
 
 
 def _by_remote(runs: Sequence[CollectedRun]) -> dict[Remote, list[CollectedRun]]:
@@ -220,7 +227,8 @@ def _noted(
     unread = before[directory].files.keys() & after[directory].files.keys() - files.keys()
     if unread:
         outputs = _with_unread(outputs, before[directory].files, sorted(unread))
-    write_outputs(each.folder, outputs)
+    if outputs != each.outputs:
+        write_outputs(each.folder, outputs)
     return replace(each, outputs=outputs)
 
 
@@ -239,6 +247,8 @@ def _with_unread(
 
 def _keep(each: CollectedRun) -> CollectedRun:
     """Keep what was fetched of a run whose directory is gone; note if outputs are missing."""
+    if _was_listed(each) and not each.outputs.too_large:  # they were missing before
+        return each
     outputs = replace(each.outputs, gone=bool(each.missing or each.missing_config))
     if outputs != each.outputs:
         write_outputs(each.folder, outputs)

@@ -156,6 +156,24 @@ def test_a_purged_run_does_not_pass_unread(project):
     )
 
 
+def test_an_output_that_comes_after_the_collect(project):
+    """An epilog or a user may add an output: the next collect fetches it, unless it was purged."""
+    project.edit("sweeps.py", 'fetch=["result.txt"]', 'fetch=["result.txt", "late.txt"]')
+    project.ran()
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(["*did not write late.txt*"])
+    first, second, third = project.run_directories()
+    for folder in (first, second):
+        (folder / "late.txt").write_text("late\n")
+    shutil.rmtree(third)
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*did not write late.txt*"])
+    assert [row["state"] for row in project.rows().values()] == ["COMPLETED"] * 3
+    assert len(list((project.output / "runs").glob("*/late.txt"))) == 2
+
+
 def test_a_purge_takes_nothing_that_was_fetched(project):
     """Outputs that were fetched before a purge stay, pass, and are not run again."""
     project.ran()

@@ -1,10 +1,13 @@
 """Outputs: globs and pieces of files that never follow a link nor leave the run directory."""
 
+import errno
 import os
 
 import pytest
 from support.agents import AgentError
 
+from pytest_remex.agent.errors import UnreadableError
+from pytest_remex.agent.outputs import find
 from pytest_remex.common.parts import ListedRun, LogPart, OutputFile
 from pytest_remex.common.protocol import ListOutputs, ReadLogs
 
@@ -173,6 +176,24 @@ def test_folders_without_end(agent, run):
     assert names(ask(agent, run, "*.out")) == ["a.out"]
     (log,) = agent.ask(ReadLogs(str(run.parent), [LogPart(run.name, "**/none.out", -10, 10)]))
     assert "nested deeper than 100" in log.refused
+
+
+@pytest.mark.parametrize("call", ["lstat", "listdir"])
+@pytest.mark.parametrize("pattern", ["LOGS", "LOGS/deep/*", "**/*.data"])
+def test_a_file_system_that_fails(run, monkeypatch, call, pattern):
+    """What a stale handle hides does not count as not written, nor the rest as all outputs."""
+    work = getattr(os, call)
+
+    def failing(path, *arguments, **options):
+        if os.fspath(path) == str(run / "LOGS/deep"):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+        return work(path, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, failing)
+        with pytest.raises(UnreadableError, match="LOGS/deep cannot be used: Stale file handle"):
+            list(find(str(run), pattern))
+    assert list(find(str(run), pattern))
 
 
 def test_through_links(agent, run):

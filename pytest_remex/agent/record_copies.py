@@ -1,4 +1,4 @@
-"""Copies of launch records in the runs folder, from which each client learns of others' launches.
+"""Copies of launch records in the runs folder, where each client finds the launches of others.
 
 A record has one writer, which appends to the copy what it has appended to its own file. A copy with
 other content belongs to another writer and is not changed.

@@ -47,7 +47,7 @@ class KnownLaunches:
         self._closed: list[str] = []
         self.sizes: dict[str, int] = {}
         """How many bytes of each record the runs folders have, by its name."""
-        self._use(RunIndex(self._own))
+        self._use_index(RunIndex(self._own))
 
     def read(self, repo: Repo, remote: Remote) -> list[str]:
         """Read, once, the launch records in a remote's runs folder.
@@ -62,8 +62,8 @@ class KnownLaunches:
         if (repo, remote) in self._read:
             return []
         if remote not in self.repos:
-            self._copy(remote)
-        return self._add(repo, remote)
+            self._copy_records(remote)
+        return self._add_records(repo, remote)
 
     def read_if_reachable(self, repo: Repo, remote: Remote) -> list[str]:
         """Read records as `read` does; if the remote cannot be reached, a message says so."""
@@ -72,17 +72,17 @@ class KnownLaunches:
         messages = []
         try:
             if remote not in self.repos and may_hold_records(remote):
-                self._copy(remote)
+                self._copy_records(remote)
         except RemoteError as error:
             messages.append(f"planned only from the records on this machine: {error}")
             self.unreachable.add(remote)
-        return messages + self._add(repo, remote)
+        return messages + self._add_records(repo, remote)
 
     def read_again(self, remotes: Iterable[Remote]) -> None:
         """Read the runs folders' launch records again. No batch may be running."""
         for remote in dict.fromkeys(remotes):
-            self._copy(remote)
-        self._learn()
+            self._copy_records(remote)
+        self._build_index()
 
     def runs(self) -> Iterator[RecordedRun]:
         """Return the runs of all records, the newest first."""
@@ -130,26 +130,26 @@ class KnownLaunches:
             self._has[base] = any(each.has(base) for each in repositories)
         return self._has[base]
 
-    def _copy(self, remote: Remote) -> None:
-        """Copy the records that are missing here, and learn how much the runs folder has."""
+    def _copy_records(self, remote: Remote) -> None:
+        """Copy the records that are missing here, and note how much the runs folder has."""
         self.sizes.update(sync(self._connect(remote), self._folders.launches, self._closed.append))
 
-    def _add(self, repo: Repo, remote: Remote) -> list[str]:
+    def _add_records(self, repo: Repo, remote: Remote) -> list[str]:
         """Use a remote's records, and return why some of them are ignored."""
         self.repos[remote] = repo
         self._read.add((repo, remote))
         self._has.clear()
-        self._learn()
+        self._build_index()
         closed, self._closed = self._closed, []
         return [*closed, *self.index.faults]
 
-    def _learn(self) -> None:
+    def _build_index(self) -> None:
         launches = self._folders.launches
         self._own += additions_besides(launches, self._own)
         copies = [Copies(launches, each) for each in self.repos]
-        self._use(RunIndex.of(self._own, copies, self.has_base))
+        self._use_index(RunIndex.of(self._own, copies, self.has_base))
 
-    def _use(self, index: RunIndex) -> None:
+    def _use_index(self, index: RunIndex) -> None:
         self._last_found = None, None
         self.index = index
         reachable = self.repos.keys() - self.unreachable

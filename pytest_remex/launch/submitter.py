@@ -5,7 +5,7 @@ The state of an experiment, and what changes it:
     added    -> WAITING           it needs a job                        `ExperimentQueue.add`
              -> ALREADY, OTHER_BASE, UNJUDGED, UNKNOWN   it has a run   `Outcome.unsent`
     WAITING  -> SENDING           its batch is sent                     `Submitter`
-             -> ALREADY, UNJUDGED, UNKNOWN   no retry is needed         `Retries.settle`
+             -> ALREADY, OTHER_BASE, UNJUDGED   no retry is needed      `Retries.settle`
              -> UPSTREAM_FAILED, NOT_SUBMITTED   for its upstream       `find_dependencies`
              -> NOT_SUBMITTED     an error, told of one of the batch    `Submitter`
              -> the outcome of another one, whose run it shares         `ExperimentQueue`

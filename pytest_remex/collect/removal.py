@@ -195,12 +195,14 @@ class Cleaned:
         outputs: The number of output files, and their size in bytes.
         needed_by: The node ids of runs that may still need the files of those left alone.
         uncollected: How many run directories there were whose outputs are not complete here.
+        large: How many of the others have outputs that were too large to be fetched.
     """
 
     directories: Mapping[str, Removed]
     outputs: Mapping[str, tuple[int, int]]
     needed_by: Mapping[str, str]
     uncollected: int
+    large: int
 
 
 def clean(
@@ -228,7 +230,9 @@ def clean(
     free = {name: each for name, each in runs.items() if name not in needed_by}
     measured = {name: measure_outputs(folder / name) for name in free if removal.outputs}
     outputs = {name: found for name, found in measured.items() if found[0]}
-    complete = {name for name in free if read_outputs(folder / name).complete}
+    notes = {name: read_outputs(folder / name) for name in free}
+    complete = {name for name, note in notes.items() if note.complete}
+    large = {name for name in complete if notes[name].too_large}
     asked = free.values() if removal.directories else ()
     directories = _ask(asked, connect, only_measure=removal.measure)
     if not removal.measure:
@@ -238,7 +242,7 @@ def clean(
         for name in outputs:
             remove_outputs(folder / name)
     there = {name for name, each in directories.items() if not (each.gone or each.refused)}
-    return Cleaned(directories, outputs, needed_by, len(there - complete))
+    return Cleaned(directories, outputs, needed_by, len(there - complete), len(there & large))
 
 
 def _needed_by(names: Iterable[str], index: RunIndex, connect: Connect) -> dict[str, str]:

@@ -32,7 +32,7 @@ class CleanMode(QueryMode):
         self._directories: dict[str, Removed] = {}
         self._outputs: dict[str, tuple[int, int]] = {}
         self._needed_by: dict[str, str] = {}
-        self._uncollected = 0
+        self._uncollected = self._large = 0
 
     def begin(self, found: FoundRuns, _repo: Repo, _remote: Remote) -> None:
         """Measure what can be removed, and remove it if the user agreed."""
@@ -51,6 +51,7 @@ class CleanMode(QueryMode):
         self._outputs |= cleaned.outputs
         self._needed_by |= cleaned.needed_by
         self._uncollected += cleaned.uncollected
+        self._large += cleaned.large
 
     def show(self, item: pytest.Function, recorded: RecordedRun) -> None:
         """Show what was removed of a run, or why it was left."""
@@ -94,10 +95,13 @@ class CleanMode(QueryMode):
         is_stopped = not is_something and was_stopped(self.session)
         if not is_something and not is_stopped:
             terminal.say("there is nothing to remove")
-        elif self._uncollected:
-            text = f"{counted(self._uncollected, 'run')} not collected yet"
-            advice = "" if is_done else ": --remex-collect fetches the outputs first"
-            terminal.say(text + advice, yellow=True)
+        for count, text, advice in (
+            (self._uncollected, "not collected yet", "--remex-collect fetches the outputs first"),
+            (self._large, "lacking outputs above remex_max_file", "raise it, and collect"),
+        ):
+            if count:
+                end = "" if is_done else f": {advice}"
+                terminal.say(f"{counted(count, 'run')} {text}{end}", yellow=True)
         removes = "--remex-clean --remex-yes removes that"
         left = STOPPED if is_stopped else "--remex-status shows what is left"
         terminal.say_next(removes if is_something and not is_done else left)

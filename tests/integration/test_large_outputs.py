@@ -68,6 +68,20 @@ def test_optional_output_above_the_limit(sized, pattern):
     assert "large.bin" not in fetched(project)
 
 
+def test_clean_before_a_large_output_is_fetched(sized):
+    """A clean says that outputs above the limit are only in the run directories that it removes."""
+    project = sized(2_000_000, 'optional("large.bin")')
+    project.pytest("--remex-collect").assert_outcomes(passed=1)
+    words = ("--remex-clean", "--remex-only=runs")
+    result = project.pytest(*words)
+    line = "1 run lacking outputs above remex_max_file: raise it, and collect"
+    result.stdout.fnmatch_lines([line])
+    project.write("pytest.ini", "[pytest]\nremex_max_file = 2.5 MB\n")
+    project.pytest("--remex-collect").assert_outcomes(passed=1)
+    result = project.pytest(*words)
+    result.stdout.no_fnmatch_line("*remex_max_file*")
+
+
 def test_raised_limit(sized):
     """The fix that the message names works: what is below the new limit is fetched, and passes."""
     project = sized(2_000_000)

@@ -226,16 +226,86 @@ class Attempt(NamedTuple):
         return not self.elsewhere and born is not None and process.birth(self.author.pid) == born
 
 
-def begin(notes: str, job_number: int, number: int) -> Optional[int]:
-    """Create the note of a new attempt and return it open; None if it exists already.
+class Attempts(NamedTuple):
+    """The attempts of one submission: the folder with their notes, and its job number."""
 
-    It never exists without its first line: an attempt of an unknown author, which may still run
-    elsewhere, is waited for.
-    """
-    path = paths.attempt(notes, job_number, number)
-    if not fs.create(path, json.dumps(_author_and_time()) + "\n"):
-        return None
-    return os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
+    notes: str
+    job_number: int
+
+    def begin(self, number: int) -> Optional[int]:
+        """Create the note of a new attempt and return it open; None if it exists already.
+
+        It never exists without its first line: an attempt of an unknown author, which may still run
+        elsewhere, is waited for.
+        """
+        path = self._note(number)
+        if not fs.create(path, json.dumps(_author_and_time()) + "\n"):
+            return None
+        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW)
+
+    def refuse(self, number: int, words: str) -> None:
+        """Write into a note that its job was given up on, and why."""
+        _add(self._note(number), exit=None, refused=words)
+        fs.remove(self.settled_note)
+
+    def disown(self, number: int) -> None:
+        """Mark a job as in doubt again, because Slurm does not have it for this submission."""
+        close(self._note(number))
+        fs.remove(self.settled_note)
+
+    def read(self) -> List[Attempt]:
+        """Return the attempts, in order."""
+        prefix, names = f"{paths.SUBMIT}{self.job_number}.", fs.listing(self.notes)
+        numbers = [name[len(prefix) :] for name in names if name.startswith(prefix)]
+        found = sorted(int(number) for number in numbers if number.isdigit())
+        return [_read(self._note(number), number) for number in found]
+
+    def settled(self, made: List[Attempt]) -> Optional[str]:
+        """Return the job that the submission became; None while that is undecided.
+
+        Several attempts may have made a job; the first one that an agent settles on counts.
+        """
+        adopted = fs.read(self.settled_note)
+        if adopted is not None:
+            return adopted.strip()
+        jobs = [attempt.result.job for attempt in made if attempt.result.job]
+        if not jobs:
+            return None
+        return jobs[0] if len(made) == 1 else self.adopt(jobs[0])
+
+    def adopt(self, job: str) -> str:
+        """Settle on a job; if another agent was faster, return the job that it settled on."""
+        if fs.create(self.settled_note, job + "\n"):
+            return job
+        return (fs.read(self.settled_note) or job).strip()
+
+    def refusal(self) -> str:
+        """Return why the submission was refused; empty if it was not."""
+        made = self.read()
+        is_refused = bool(made) and made[-1].result.kind == REJECTED
+        return made[-1].result.words if is_refused else ""
+
+    def jobs_of_others(self) -> Set[str]:
+        """Return every job that is named in the notes of other submissions in the folder."""
+        others = [each for each in attempts_in(self.notes) if each != self]
+        jobs = {attempt.result.job for other in others for attempt in other.read()}
+        return jobs | {(fs.read(other.settled_note) or "").strip() for other in others}
+
+    @property
+    def settled_note(self) -> str:
+        """The path of the file with the job that an agent settled on."""
+        return paths.settled_job(self.notes, self.job_number)
+
+    def _note(self, number: int) -> str:
+        return paths.attempt(self.notes, self.job_number, number)
+
+
+def attempts_in(notes: str) -> List[Attempts]:
+    """Return those of each submission that has notes in a folder, by ascending job number."""
+    names = (name for name in fs.listing(notes) if name.startswith(paths.SUBMIT))
+    found = (name[len(paths.SUBMIT) :].partition(".")[0] for name in names)
+    numbers = sorted({int(number) for number in found if number.isdigit()})
+    return [Attempts(notes, number) for number in numbers]
 
 
 def end(note: int, code: int) -> SbatchResult:
@@ -251,70 +321,14 @@ def close(path: str) -> None:
     _add(path, exit=None)
 
 
-def refuse(notes: str, job_number: int, number: int, words: str) -> None:
-    """Write into a note that its job was given up on, and why."""
-    _add(paths.attempt(notes, job_number, number), exit=None, refused=words)
-    fs.remove(paths.settled_job(notes, job_number))
-
-
-def refusal(notes: str, job_number: int) -> str:
-    """Return why a submission was refused; empty if it was not."""
-    made = read(notes, job_number)
-    is_refused = bool(made) and made[-1].result.kind == REJECTED
-    return made[-1].result.words if is_refused else ""
-
-
-def disown(notes: str, job_number: int, number: int) -> None:
-    """Mark a job as in doubt again, because Slurm does not have it for this submission."""
-    close(paths.attempt(notes, job_number, number))
-    fs.remove(paths.settled_job(notes, job_number))
-
-
-def job_numbers(notes: str) -> List[int]:
-    """Return the job numbers of the submissions that have notes in a folder."""
-    names = (name for name in fs.listing(notes) if name.startswith(paths.SUBMIT))
-    found = (name[len(paths.SUBMIT) :].partition(".")[0] for name in names)
-    return sorted({int(number) for number in found if number.isdigit()})
-
-
-def read(notes: str, job_number: int) -> List[Attempt]:
-    """Return a submission's attempts, in order."""
-    prefix = f"{paths.SUBMIT}{job_number}."
-    numbers = [name[len(prefix) :] for name in fs.listing(notes) if name.startswith(prefix)]
-    found = sorted(int(number) for number in numbers if number.isdigit())
-    return [_read(paths.attempt(notes, job_number, number), number) for number in found]
-
-
-def settled(notes: str, job_number: int, attempts: List[Attempt]) -> Optional[str]:
-    """Return the job that a submission became; None while that is undecided.
-
-    Several attempts may have made a job; the first one that an agent settles on counts.
-    """
-    adopted = fs.read(paths.settled_job(notes, job_number))
-    if adopted is not None:
-        return adopted.strip()
-    jobs = [attempt.result.job for attempt in attempts if attempt.result.job]
-    if not jobs:
-        return None
-    return jobs[0] if len(attempts) == 1 else adopt(notes, job_number, jobs[0])
-
-
-def adopt(notes: str, job_number: int, job: str) -> str:
-    """Settle on a job; if another agent was faster, return the job that it settled on."""
-    path = paths.settled_job(notes, job_number)
-    if fs.create(path, job + "\n"):
-        return job
-    return (fs.read(path) or job).strip()
-
-
 def is_orphan(notes: str, number: str, *, is_marked: bool) -> bool:
     """Return whether one of our attempts made a job in a folder that belongs to no submission.
 
     This needs proof: every submission has its job, and an attempt made another one, or may have, or
     the job has our comment (`is_marked`). Otherwise the job is the user's own.
     """
-    made = {each: read(notes, each) for each in job_numbers(notes)}
-    settled_on = [settled(notes, each, found) for each, found in made.items()]
+    made = {each: each.read() for each in attempts_in(notes)}
+    settled_on = [each.settled(found) for each, found in made.items()]
     if not settled_on or None in settled_on:
         return False
     counted = {JobId.parse(job or "").on_cluster for job in settled_on}
@@ -322,13 +336,6 @@ def is_orphan(notes: str, number: str, *, is_marked: bool) -> bool:
     others = [JobId.parse(each.job).on_cluster for each in results if each.kind == HELD]
     more = any(each.kind == DOUBT for each in results) or not counted.issuperset(others)
     return number not in counted and (more or is_marked)
-
-
-def jobs_of_others(notes: str, job_number: int) -> Set[str]:
-    """Return every job that is named in the notes of other submissions in a folder."""
-    others = [other for other in job_numbers(notes) if other != job_number]
-    jobs = {attempt.result.job for other in others for attempt in read(notes, other)}
-    return jobs | {(fs.read(paths.settled_job(notes, other)) or "").strip() for other in others}
 
 
 def _read(path: str, number: int) -> Attempt:

@@ -9,8 +9,8 @@ import os
 import re
 from typing import FrozenSet, NamedTuple, Optional, Tuple, Union
 
-from pytest_remex.agent import attempts, fs, process, record_copies
-from pytest_remex.agent.attempts import REJECTED
+from pytest_remex.agent import fs, process, record_copies
+from pytest_remex.agent.attempts import REJECTED, Attempts
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.wire import Reply
@@ -205,8 +205,9 @@ def _submitted(directory: str, existing: Claim) -> Tuple[Condition, str]:
     job = (RunFiles(directory).read(paths.JOB) or "").strip()
     if existing.job_number == 1 and job:
         return Condition.SUBMITTED, job
-    made = attempts.read(paths.remex(directory), existing.job_number)
-    settled = attempts.settled(paths.remex(directory), existing.job_number, made)
+    attempts = Attempts(paths.remex(directory), existing.job_number)
+    made = attempts.read()
+    settled = attempts.settled(made)
     if settled is not None:
         return Condition.SUBMITTED, settled
     rejected = bool(made) and made[-1].result.kind == REJECTED

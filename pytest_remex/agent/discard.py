@@ -10,7 +10,7 @@ import os
 import stat
 from typing import Dict, List, Optional
 
-from pytest_remex.agent import attempts, fs, record_copies
+from pytest_remex.agent import fs, record_copies
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.submissions import LocatedSubmission, submissions_of
@@ -44,12 +44,12 @@ def units_to_end(request: Discard, reply: Reply, scripts: Scripts) -> List[Locat
 
 def refuse(unit: LocatedSubmission, why: str, reply: Reply) -> None:
     """Create the note of the next attempt, as refused, so that nobody makes it; and answer."""
-    made = attempts.read(unit.notes, unit.job_number)
+    made = unit.attempts.read()
     number = made[-1].number + 1 if made else 1
-    note = attempts.begin(unit.notes, unit.job_number, number)
+    note = unit.attempts.begin(number)
     if note is not None:
         os.close(note)
-        attempts.refuse(unit.notes, unit.job_number, number, why)
+        unit.attempts.refuse(number, why)
     answer(unit, reply, message=BUSY if note is None else "")
 
 

@@ -7,7 +7,8 @@ of such runs are read from the clone, if it still has their commits.
 import os
 from typing import Dict, Iterable, Iterator, List, Optional
 
-from pytest_remex.agent import attempts, fs, record_copies
+from pytest_remex.agent import fs, record_copies
+from pytest_remex.agent.attempts import attempts_in
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.place import git, objects, stage
 from pytest_remex.agent.wire import Reply
@@ -53,7 +54,7 @@ def _found(runs: str, directory: str) -> Optional[FoundRun]:
     facts = files.load(RunFacts, paths.RUN)
     if not job or facts is None:
         return None
-    numbers = attempts.job_numbers(paths.remex(path)) or [1]
+    numbers = [each.job_number for each in attempts_in(paths.remex(path))] or [1]
     owner = fs.owner(os.lstat(path))
     return FoundRun(directory, facts, job, numbers[-1], owner, _head(path))
 

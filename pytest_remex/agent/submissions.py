@@ -5,6 +5,7 @@ import os
 import stat
 from typing import Dict, List, NamedTuple, Optional, Union
 
+from pytest_remex.agent.attempts import Attempts
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import parts, paths, protocol
 from pytest_remex.common.claims import Discard
@@ -45,6 +46,11 @@ class LocatedSubmission(NamedTuple):
     upstreams: Dict[str, UpstreamFiles]
     tasks: List[int]
     asked: Dict[str, List[str]]
+
+    @property
+    def attempts(self) -> Attempts:
+        """The attempts to submit it."""
+        return Attempts(self.notes, self.job_number)
 
     @property
     def script(self) -> str:

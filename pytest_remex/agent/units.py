@@ -9,7 +9,8 @@ import os
 import shutil
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from pytest_remex.agent import attempts, fs
+from pytest_remex.agent import fs
+from pytest_remex.agent.attempts import Attempts
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.submissions import LocatedSubmission, located
@@ -80,7 +81,7 @@ def _name(submission: LocatedSubmission) -> str:
 def _decide(run: str, job_number: int, mine: str) -> str:
     """Return the unit of a run's job; `mine` if none was recorded before."""
     try:
-        if mine != ALONE and attempts.read(paths.remex(run), job_number):
+        if mine != ALONE and Attempts(paths.remex(run), job_number).read():
             return ALONE
         noted = RunFiles(run).create(paths.unit(job_number), mine + "\n")
     except UnreadableError:

@@ -4,7 +4,7 @@ import os
 import time
 from typing import Container, Dict, List, Optional, Set
 
-from pytest_remex.agent import attempts, fs, record_copies, upstream
+from pytest_remex.agent import fs, record_copies, upstream
 from pytest_remex.agent.discard import answer, refuse, units_to_end
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.fs import RunFiles
@@ -117,7 +117,7 @@ def discard(request: Discard, reply: Reply) -> None:
 def _discard(
     store: Store, unit: LocatedSubmission, released: Container[str], why: str, reply: Reply
 ) -> None:
-    settled = paths.settled_job(unit.notes, unit.job_number)
+    settled = unit.attempts.settled_note
     job = (fs.read(settled) or "").strip()
     if job in released or (job and _has_started(store, job)):
         answer(unit, reply, jobs_of(unit, job))
@@ -135,11 +135,11 @@ def _has_started(store: Store, job: str) -> bool:
 
 
 def _claim(store: Store, submission: LocatedSubmission, environment: str, first: int) -> str:
-    settled = paths.settled_job(submission.notes, submission.job_number)
+    settled = submission.attempts.settled_note
     job = fs.read(settled)
     if job is not None:
         return job.strip()
-    refused = attempts.refusal(submission.notes, submission.job_number)
+    refused = submission.attempts.refusal()
     if refused:
         raise RefusedError(refused)
     check_scripts(submission)

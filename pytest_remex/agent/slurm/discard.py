@@ -2,7 +2,6 @@
 
 from typing import Dict, List, Set, Tuple
 
-from pytest_remex.agent import attempts
 from pytest_remex.agent.attempts import DOUBT
 from pytest_remex.agent.discard import answer, refuse, units_to_end
 from pytest_remex.agent.errors import AgentError, UnreadableError
@@ -27,8 +26,8 @@ def discard(request: Discard, reply: Reply) -> None:
     for unit in units_to_end(request, reply, groups.scripts_of):
         reply.raise_if_disconnected()
         try:
-            made = attempts.read(unit.notes, unit.job_number)
-            job = attempts.settled(unit.notes, unit.job_number, made)
+            made = unit.attempts.read()
+            job = unit.attempts.settled(made)
             in_doubt = made[-1].result.kind == DOUBT if made else unit.in_doubt
             if job is not None:
                 jobs.append((unit, job))
@@ -70,8 +69,8 @@ def _end(jobs: List[SubmittedUnit], why: str, reply: Reply) -> None:
             if number_of(job) not in ended:
                 answer(unit, reply, unit.jobs_of_runs(job))
                 continue
-            for attempt in attempts.read(unit.notes, unit.job_number):
-                attempts.refuse(unit.notes, unit.job_number, attempt.number, why)
+            for attempt in unit.attempts.read():
+                unit.attempts.refuse(attempt.number, why)
             answer(unit, reply)
 
 

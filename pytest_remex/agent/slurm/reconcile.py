@@ -105,7 +105,7 @@ def _check(submitted: ReportedJob, rows: List[SqueueRow]) -> Optional[SbatchResu
         if _is_elsewhere(submission, rows):
             where = {"got": rows[0].work_dir, "wanted": submission.folder}
             return _give_up(submitted, ELSEWHERE.format(job=submitted.job, **where))
-        attempts.disown(submission.notes, submission.job_number, submitted.attempt)
+        submission.attempts.disown(submitted.attempt)
         return SbatchResult(DOUBT)
     got = {row.id.partition("_")[2] for row in rows}
     wanted = _wanted_tasks(submission)
@@ -121,9 +121,7 @@ def _check(submitted: ReportedJob, rows: List[SqueueRow]) -> Optional[SbatchResu
 def _is_of(submitted: ReportedJob, rows: List[SqueueRow]) -> bool:
     submission = submitted.submission
     # an earlier job of the run has the same folder
-    if submission.job_number > 1 and submitted.job in attempts.jobs_of_others(
-        submission.notes, submission.job_number
-    ):
+    if submission.job_number > 1 and submitted.job in submission.attempts.jobs_of_others():
         return False
     if rows:
         return all(is_folder(row.work_dir, submission.folder) for row in rows)
@@ -167,7 +165,7 @@ def _in_words(tasks: Set[str]) -> str:
 def _give_up(submitted: ReportedJob, why: str) -> SbatchResult:
     job, submission = JobId.parse(submitted.job), submitted.submission
     client.run(commands.cancel_held([job.on_cluster], job.cluster))
-    attempts.refuse(submission.notes, submission.job_number, submitted.attempt, why)
+    submission.attempts.refuse(submitted.attempt, why)
     return SbatchResult(REJECTED, words=why)
 
 
@@ -205,8 +203,8 @@ def _wait_until_quiet(
         now = _clock(submissions[0].notes)
         quiet = now
         for submission in submissions:
-            made = attempts.read(submission.notes, submission.job_number)
-            job = attempts.settled(submission.notes, submission.job_number, made)
+            made = submission.attempts.read()
+            job = submission.attempts.settled(made)
             if job is not None:
                 jobs[submission.key] = job
             elif submission.key not in jobs:
@@ -257,17 +255,13 @@ def _find_jobs(submissions: List[LocatedSubmission]) -> Dict[str, str]:
         mine = [one for one in named if is_folder(one.work_dir, folder)]
         kept = _keep_one(submission, mine)
         if kept is not None:
-            jobs[submission.key] = attempts.adopt(submission.notes, submission.job_number, kept)
+            jobs[submission.key] = submission.attempts.adopt(kept)
     return jobs
 
 
 def _candidates(submissions: List[LocatedSubmission]) -> List[PossibleJob]:
     since = min(
-        (
-            attempt.touched
-            for submission in submissions
-            for attempt in attempts.read(submission.notes, submission.job_number)
-        ),
+        (attempt.touched for submission in submissions for attempt in submission.attempts.read()),
         default=0.0,
     )
     clusters = commands.clusters(os.environ) or [""]
@@ -312,7 +306,7 @@ def _keep_one(submission: LocatedSubmission, candidates: List[PossibleJob]) -> O
     the folder, and having a comment at all, identify it. If there are more jobs than attempts, some
     are not ours, and none is cancelled.
     """
-    theirs = attempts.jobs_of_others(submission.notes, submission.job_number)
+    theirs = submission.attempts.jobs_of_others()
     others = {JobId.parse(job).on_cluster for job in theirs}
     found = [one for one in candidates if JobId.parse(one.id).on_cluster not in others]
     found = [one for one in found if one.comment == submission.comment] or found
@@ -321,7 +315,7 @@ def _keep_one(submission: LocatedSubmission, candidates: List[PossibleJob]) -> O
     live = {one.id for one in found if not one.ended}
     kept = min(live or {one.id for one in found}, key=_order)
     held = sorted({one.id for one in found if one.held} - {kept}, key=_order)
-    made = attempts.read(submission.notes, submission.job_number)
+    made = submission.attempts.read()
     orphans = held if len(held) < len(made) else []
     for cluster, jobs in by_cluster(orphans).items():
         client.run(commands.cancel_held(jobs, cluster))

@@ -108,7 +108,7 @@ def _settle(doubtful: List[LocatedSubmission], timeouts: Timeouts, context: Subm
         for submission in doubtful:
             if submission.key in jobs:
                 job = jobs[submission.key]
-                number = len(attempts.read(submission.notes, submission.job_number))
+                number = len(submission.attempts.read())
                 context.submitted.append(ReportedJob(submission, number, job, found=True))
                 _tell(submission, SbatchResult(HELD, job=job), context.reply)
         doubtful = _each(again, _try_again, context)
@@ -148,8 +148,8 @@ def _continue(submission: LocatedSubmission, context: SubmitContext) -> SbatchRe
         return SbatchResult(REJECTED, words=message)
     else:
         RunFiles(submission.folder).check()
-    made = attempts.read(submission.notes, submission.job_number)
-    job = attempts.settled(submission.notes, submission.job_number, made)
+    made = submission.attempts.read()
+    job = submission.attempts.settled(made)
     if job is not None:
         return SbatchResult(HELD, job=job)
     if made and made[-1].result.kind == LIMIT:
@@ -161,7 +161,7 @@ def _continue(submission: LocatedSubmission, context: SubmitContext) -> SbatchRe
 
 def _try_again(submission: LocatedSubmission, context: SubmitContext) -> SbatchResult:
     """Make the next attempt for a submission whose earlier ones left no trace in Slurm."""
-    made = attempts.read(submission.notes, submission.job_number)
+    made = submission.attempts.read()
     traceless = [attempt for attempt in made if attempt.result.kind == DOUBT]
     if traceless and refuses(traceless[-1].said):
         return SbatchResult(REJECTED, words=traceless[-1].said.strip())
@@ -194,7 +194,6 @@ def _wait_for_turn(context: SubmitContext) -> bool:
 
 
 def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) -> SbatchResult:
-    notes, job_number = submission.notes, submission.job_number
     try:
         check_scripts(submission)
     except RefusedError as error:
@@ -204,14 +203,14 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
             RunFiles(run).remove(paths.EXIT)
             if submission.pack is not None:
                 RunFiles(run).remove(paths.STARTED)
-    note = attempts.begin(notes, job_number, number)
+    note = submission.attempts.begin(number)
     if note is None:
         return SbatchResult(DOUBT)
     try:
         upstream.prepare(submission, groups.start_of(submission))
     except UnreadableError as error:
         os.close(note)
-        attempts.refuse(notes, job_number, number, str(error))
+        submission.attempts.refuse(number, str(error))
         return SbatchResult(REJECTED, words=str(error))
     group = groups.group_of(submission)
     options = [*submission.options, *(group.options if group else [])]
@@ -222,7 +221,7 @@ def _sbatch(submission: LocatedSubmission, number: int, context: SubmitContext) 
     result = attempts.end(note, code)
     if result.kind != HELD:
         return result
-    job = result.job if number == 1 else attempts.adopt(notes, job_number, result.job)
+    job = result.job if number == 1 else submission.attempts.adopt(result.job)
     context.submitted.append(ReportedJob(submission, number, job))
     return SbatchResult(HELD, job=job)
 

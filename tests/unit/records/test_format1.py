@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_remex.agent import attempts
+from pytest_remex.agent.attempts import Attempts, attempts_in
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local.store import Store, tasks
 from pytest_remex.agent.slurm.groups import left_exit_code
@@ -219,15 +219,14 @@ def test_attempts(runs):
     homes += [path / ".remex" for path in (runs / ".remex" / "arrays").iterdir()]
     jobs = {}
     for home in map(str, homes):
-        for number in attempts.job_numbers(home):
-            found = attempts.read(home, number)
-            jobs[home, number] = attempts.settled(home, number, found)
+        for each in attempts_in(home):
+            jobs[home, each.job_number] = each.settled(each.read())
     if runs.name == "local":
         assert sorted(jobs.values(), key=int) == ["1", "2", "3", "4", "5", "6", "7", "8"]
     else:
         assert sorted(filter(None, jobs.values())) == ["139", "140", "141", "142", "144"]
         (refused,) = (home for (home, _), job in jobs.items() if job is None)
-        (attempt,) = attempts.read(refused, 1)
+        (attempt,) = Attempts(refused, 1).read()
         assert attempt.ended
         assert "Invalid partition name" in attempt.result.words
 

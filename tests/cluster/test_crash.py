@@ -106,7 +106,9 @@ def test_link_cut_while_asking(user, cluster, sshd, shims, mode):
     with Proxy(sshd.port) as proxy:
         sshd.client(user.home, proxy.port)
         asked = shims.folder / "asked"
-        shims.put(f"touch {shlex.quote(str(asked))}; sleep 15", "squeue")
+        marker = shlex.quote(str(asked))
+        waits = f"touch {marker}; while [ -e {marker} ]; do sleep 0.1; done"  # until it is removed
+        shims.put(waits, "squeue")
         process = user.start(mode)
         wait_until(asked.exists, "the agent asks squeue", seconds=60)
         proxy.cut()

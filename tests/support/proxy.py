@@ -10,7 +10,10 @@ import termios
 import threading
 import time
 from contextlib import suppress
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Direction = Literal["up", "down"]
 """`up` is from the client to the server, `down` is back."""
@@ -24,7 +27,8 @@ class Proxy:
     """Forward 127.0.0.1:`port` to 127.0.0.1:`target`; use it in a with statement.
 
     `latency` is in milliseconds, added each way. `forwarded` counts bytes by direction,
-    `connections` the connections taken since the start, `cuts` those of `cut_after` that came.
+    `connections` the connections taken since the start, `cuts` those of `cut_after` that came;
+    `frozen_at` is when it froze last.
     """
 
     def __init__(self, target: int, latency: float = 0) -> None:
@@ -34,6 +38,9 @@ class Proxy:
         self.cuts = 0
         self.forwarded: dict[Direction, int] = {"up": 0, "down": 0}
         self._budget: dict[Direction, float] = {"up": float("inf"), "down": float("inf")}
+        self.before_the_cut: Callable[[], object] = bool
+        self._freezes_at: float = float("inf")
+        self.frozen_at: float | None = None
         self._flowing = threading.Event()
         self._flowing.set()
         self._lock = threading.Lock()
@@ -56,6 +63,7 @@ class Proxy:
 
     def freeze(self) -> None:
         """Forward nothing more, connections open, until `thaw`; new connections are taken."""
+        self.frozen_at = time.monotonic()
         self._flowing.clear()
 
     def thaw(self) -> None:
@@ -68,10 +76,18 @@ class Proxy:
         for link in links:
             link.close()
 
-    def cut_after(self, count: int, direction: Direction = "up") -> None:
-        """Forward so many bytes more in a direction, then cut, once."""
+    def cut_after(
+        self, count: int, direction: Direction = "up", before: Callable[[], object] = bool
+    ) -> None:
+        """Forward so many bytes more in a direction, call `before`, then cut, once."""
         with self._lock:
             self._budget[direction] = count
+            self.before_the_cut = before
+
+    def freeze_after(self, count: int) -> None:
+        """Forward at least so many bytes more `up`, then freeze."""
+        with self._lock:
+            self._freezes_at = self.forwarded["up"] + count
 
     def spend(self, direction: Direction, data: bytes) -> bytes:
         """Count what is to be forwarded now; return the part of it that the cut allows."""
@@ -80,6 +96,9 @@ class Proxy:
             allowed = data[: int(min(len(data), self._budget[direction]))]
             self._budget[direction] -= len(allowed)
             self.forwarded[direction] += len(allowed)
+            if self.forwarded["up"] >= self._freezes_at:
+                self._freezes_at = float("inf")
+                self.freeze()
             return allowed
 
     def spent(self, direction: Direction) -> bool:
@@ -170,6 +189,7 @@ class Link:
                     sink.shutdown(socket.SHUT_WR)
             if self._proxy.spent(direction):
                 _wait_for_arrival(sink)
+                self._proxy.before_the_cut()
                 self.close()
             if not data:
                 return

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+
+import pytest
 
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import LOCAL, Host, ListOutputs, LookAtHost
+from pytest_remex.errors import ConnectionLostError
 
 
 def look(connection):
@@ -13,6 +17,16 @@ def look(connection):
     (host,) = connection.ask(LookAtHost("", connection.remote.runs, LOCAL))
     assert isinstance(host, Host)
     return host
+
+
+def answered(opened, **options):
+    """Return a connection whose agent has answered; on a busy machine it may start too late."""
+    for _ in range(10):
+        connection = opened(**options)
+        with suppress(ConnectionLostError):
+            look(connection)
+            return connection
+    pytest.fail("no agent answered in time")
 
 
 def large_request(runs, size):
@@ -44,3 +58,12 @@ def write(folder, name, text="x", when=1_700_000_000_123_456_789):
 def files(folder):
     """List what lies below a folder."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
+def bytes_below(folder):
+    """Return the size of all files below a folder, in which another process writes and renames."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += 0 if path.is_dir() else path.stat().st_size
+    return total

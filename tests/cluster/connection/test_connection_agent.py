@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from asking import large_request, look
+from asking import answered, large_request, look
 from support.sshd import NOISY_RC
 
 from pytest_remex.common.parts import ListedRun
@@ -132,27 +132,23 @@ def take_no_more(port):
 @pytest.mark.transports("fabric", "openssh")
 def test_frozen_link(opened, proxy):
     """A link on which nothing moves counts as lost after the time set, and closes at once."""
-    connection = opened(idle_timeout=1)
-    look(connection)
+    connection = answered(opened, idle_timeout=1)
     proxy.freeze()
-    started = time.monotonic()
     with pytest.raises(ConnectionLostError, match="cluster sent nothing for 1 s"):
         look(connection)
     connection.close()
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - proxy.frozen_at < 4
 
 
 @pytest.mark.transports("fabric", "openssh")
 def test_frozen_upload(opened, proxy, runs):
     """A link that freezes under a large request counts as lost as well."""
-    connection = opened(idle_timeout=1)
-    look(connection)
-    threading.Timer(0.2, proxy.freeze).start()
-    started = time.monotonic()
+    connection = answered(opened, idle_timeout=2)
+    proxy.freeze_after(5_000_000)
     with pytest.raises(ConnectionLostError):
         list(connection.ask(large_request(runs, 100_000_000)))
     connection.close()
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - proxy.frozen_at < 8
 
 
 def test_slow_work(opened, runs, proxy):

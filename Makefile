@@ -14,7 +14,7 @@ demo: $(VENV)/.demo  ## run the example's sweep on this machine and show where i
 test: $(VENV)/.test  ## run all tests, on a real Slurm where one can be had
 	sh tools/install_test_system.sh
 	$(COMPILE)
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=5
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder --durations=5
 
 test-fast: $(VENV)/.test  ## run the tests that need no Slurm, sshd or browser
 	$(COMPILE)

@@ -8,11 +8,35 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["pytester", "support.cluster_fixtures"]
 
 _MACHINES_OWN = ("GIT_", "XDG_", "SSH_", "SBATCH_", "SLURM_", "SQUEUE_", "BASH_ENV", "CDPATH")
 """How the names of variables begin that bring in what the machine's user has set."""
+
+HERE = Path(__file__).parent
+FILLING = "unit"
+
+# how fast an example is depends on what else this machine does, and is no claim of any test
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+
+
+def pytest_collection_modifyitems(items):
+    """Spread each folder's files over the run: on a cluster a test waits, elsewhere it computes.
+
+    The short files of the unit tests come last, and keep all processes busy to the end.
+    """
+    files: dict[str, dict[Path, None]] = {}
+    for item in items:
+        files.setdefault(item.path.relative_to(HERE).parts[0], {})[item.path] = None
+    places = {
+        path: (folder == FILLING, number / len(paths))
+        for folder, paths in files.items()
+        for number, path in enumerate(paths)
+    }
+    items.sort(key=lambda item: places[item.path])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -33,7 +33,6 @@ def grid(experiment):
     max_examples=EXAMPLES,
     derandomize=ALWAYS_THE_SAME,
     database=None,
-    deadline=None,
     phases=[Phase.generate],  # to make a failing example smaller takes minutes
     suppress_health_check=list(HealthCheck),
 )

@@ -35,7 +35,7 @@ def test_slug(text):
     assert names.slug(slug) == slug
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ANY)
 @example("a.lock")
 @example("@{x")

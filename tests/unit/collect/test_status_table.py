@@ -188,7 +188,7 @@ ROWS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(ROWS, st.integers(60, 160))
 def test_any_terminal(given_rows, width):
     """Whatever experiments and output there are, no line is wider than the terminal."""

@@ -339,7 +339,7 @@ KINDS = {"a.yaml": as_yaml, "a.json": as_json, "a.json5": as_json5, "a.toml": as
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(tree=trees, data=st.data())
 def test_any_patch(tmp_path_factory, name, tree, data):
     """Whatever is asked for is read back, and every other setting and every comment stays."""
@@ -364,7 +364,7 @@ def test_any_patch(tmp_path_factory, name, tree, data):
 words = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(value=scalars | words, old=words)
 def test_any_value_of_an_ini_file(tmp_path_factory, value, old):
     """A value is read back as it was given, or refused; other lines stay."""

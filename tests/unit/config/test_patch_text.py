@@ -50,7 +50,7 @@ def test_values_as_numpy_has_them(template):
     assert "equal 0.1 " in template.read_text()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), max_size=5))
 def test_any_value(tmp_path_factory, values):
     """Any text can be inserted."""

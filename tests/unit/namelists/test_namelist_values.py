@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mesa_corpus.checks import differences
 from mesa_corpus.gfortran import Claim, ask, gfortran
@@ -71,7 +71,6 @@ def test_what_no_namelist_holds_is_refused(value, message):
         format_value("name", value)
 
 
-@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.booleans() | st.text())
 def test_values_survive_the_way_to_fortran_and_back(value):
     """Written values are read back exactly, with their types."""

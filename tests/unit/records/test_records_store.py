@@ -82,7 +82,7 @@ def test_config_files_come_back(tmp_path, files):
     assert first["config_file"] == next(iter(files), None)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(point=POINTS, node=TEXT, name=TEXT, why=TEXT)
 def test_any_text_comes_back(tmp_path_factory, point, node, name, why):
     """Records are read back unchanged, also with line breaks and lone surrogates."""

@@ -94,9 +94,7 @@ PATTERN = st.tuples(
 PATH = st.lists(st.sampled_from(["a", "b", "ab", "c", "ba", "*"]), min_size=1, max_size=4)
 
 
-@settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(PATTERN, max_size=4), st.lists(PATH.map("/".join), min_size=1, max_size=8))
 def test_patterns_are_those_of_gitignore(ignoring, patterns, paths):
     """Patterns match what git itself says that they match."""

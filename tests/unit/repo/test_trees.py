@@ -12,9 +12,7 @@ NAMES = st.sampled_from(
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map(b"/".join)
 MODES = st.sampled_from(["100644", "100755", "120000", "160000"])
 FILES = st.lists(st.tuples(PATHS, MODES, st.integers(0, 3)), max_size=12)
-EXAMPLES = settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+EXAMPLES = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def laid(files, more, width):

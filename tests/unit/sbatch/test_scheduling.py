@@ -1,7 +1,7 @@
 """A batch script without the options that say when and where it may run."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.errors import SweepError
@@ -80,7 +80,6 @@ LINE = st.lists(OPTION, max_size=3).map(" ".join)
 BREAK = st.sampled_from([" ", "\n#SBATCH ", "\n# comment\n\n#SBATCH "])
 
 
-@settings(deadline=None)
 @given(st.lists(LINE, max_size=4), st.data())
 def test_any_header(lines, data):
     """The rest says what the header said without scheduling, and is itself the same again."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.errors import RecordError, RemexError
@@ -88,7 +88,6 @@ VALUES = (
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(
     columns=st.lists(st.tuples(VALUES, VALUES), max_size=4), names=st.sets(st.text(), max_size=4)
 )

@@ -22,9 +22,7 @@ WORDS = {
 DAMAGE = st.sampled_from(
     [b"\0" * 40, b"\n", b"   7", b"\n\n", b" 1.5 ", b"\t", b"\r", b"x", b"\xc3"]
 )
-SLOW = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SLOW = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def line(words, width=25):

@@ -6,7 +6,7 @@ import warnings
 
 import f90nml
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mesa_corpus.checks import Disagreement, changes, differences
 from mesa_corpus.checks import read_sample as sample_of
@@ -16,8 +16,6 @@ from mesa_corpus.gfortran import Claim, ask, gfortran
 from pytest_remex.extensions.mesa import InlistWarning, patch_inlist, read_inlist
 from pytest_remex.namelists.namelist import scan
 from pytest_remex.namelists.patching import patch_text
-
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SCALARS = {"mass": 1.0, "core_mass": 1.0, "steps": 1, "on": True, "label": "x", "title": "x"}
 # no array begins with t or f: behind a short list of logicals, gfortran 12 takes it for one more
@@ -93,7 +91,6 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("generated") / "inlist"
 
 
-@relaxed
 @given(namelists())
 def test_values_are_read_as_they_were_meant(path, namelist):
     """Names, subscripts, lists, spellings, comments and blanks do not matter."""
@@ -102,7 +99,6 @@ def test_values_are_read_as_they_were_meant(path, namelist):
     assert read_inlist(path) == {"engine": values}
 
 
-@relaxed
 @given(namelists())
 def test_setting_anything_changes_only_its_bytes(path, namelist):
     """Each scalar and each element can be set separately."""
@@ -112,7 +108,6 @@ def test_setting_anything_changes_only_its_bytes(path, namelist):
     assert len(found) == len(namelist[1])
 
 
-@relaxed
 @given(namelists(), st.dictionaries(st.sampled_from(list(SCALARS)), st.none(), min_size=1))
 def test_setting_what_is_there_again_changes_nothing(path, namelist, names):
     """A patch is idempotent: done twice, the second does nothing."""
@@ -126,7 +121,6 @@ def test_setting_what_is_there_again_changes_nothing(path, namelist, names):
     }
 
 
-@relaxed
 @given(st.text(st.sampled_from("&$/!'\"=(),*:\n ab1.%"), max_size=60) | st.text(max_size=60))
 def test_any_text_is_scanned_or_refused_in_words(text):
     """For any file there is no other error, and spans are in order within the text."""
@@ -145,7 +139,6 @@ def test_any_text_is_scanned_or_refused_in_words(text):
         position = group.behind
 
 
-@relaxed
 @given(namelists())
 def test_f90nml_agrees_where_it_is_right(path, namelist):
     """An independent parser reads the same values; for the others, see gfortran below."""
@@ -163,7 +156,7 @@ def test_gfortran_agrees(path):
     claims = []
 
     @given(namelists())
-    @settings(relaxed, max_examples=300)
+    @settings(max_examples=300)
     def collect(namelist):
         path.write_bytes(namelist[0].encode())
         with warnings.catch_warnings():

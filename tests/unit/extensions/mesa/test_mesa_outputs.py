@@ -129,9 +129,7 @@ def test_a_damaged_row_is_left_out(history, damage):
 
 
 @given(st.data())
-@settings(
-    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_survive_damage_between_them(tmp_path, data):
     """All whole rows are read exactly, and nothing else is, whatever is between them."""
     count = data.draw(st.integers(4, 9))

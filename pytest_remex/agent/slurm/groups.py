@@ -29,16 +29,23 @@ OF_ALL_MEMBERS = frozenset({JobState.HELD, JobState.PENDING, JobState.COMPLETED}
 _ENTER = 'cd -P -- "./{index}" || exit 97\n'
 _RUN = r"""
 told_to_end=
+run=
 export SLURM_SUBMIT_DIR="$PWD"
+pass_on() { [ -z "$run" ] || kill -s "$1" "$run" 2>/dev/null; }
+for name in HUP USR1 USR2; do trap "pass_on $name" "$name"; done
+trap 'told_to_end=yes; pass_on TERM' TERM
 @COMMAND@ @SCRIPT@ &
 run=$!
-for name in HUP USR1 USR2; do trap "kill -s $name $run" "$name"; done
-trap 'told_to_end=yes; kill -s TERM "$run" 2>/dev/null' TERM
 wait "$run"
 code=$?
-while kill -0 "$run" 2>/dev/null; do
-    wait "$run"
-    code=$?
+# a signal ends the wait, and may already have ended the run, which then still has its exit code
+while [ "$code" -gt 128 ]; do
+    alive=
+    kill -0 "$run" 2>/dev/null && alive=yes
+    wait "$run" 2>/dev/null
+    again=$?
+    case $again in 127 | -*) ;; *) code=$again ;; esac
+    [ "$alive" ] || break
 done
 @INTERRUPTED@echo "$code" > .remex/exit
 exit "$code"

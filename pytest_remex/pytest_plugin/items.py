@@ -309,7 +309,10 @@ class FunctionParameters:
     def pytest_pycollect_makeitem(self) -> Generator[None, object, object]:
         """Note those of one function."""
         made = yield
-        for item in experiments(made) if isinstance(made, list) else ():
+        items = experiments(made) if isinstance(made, list) else []
+        if items:
+            self.known.setdefault(function_of(node_of(items[0])), {})
+        for item in items:
             if parameters := parameters_of(item):
                 node = node_of(item)
                 self.known.setdefault(function_of(node), {})[node] = parameters

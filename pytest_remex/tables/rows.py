@@ -27,7 +27,10 @@ LAUNCHES = "launches"
 INDEX, ZIP = "index.html", "report.zip"
 """The page of all sweeps in the output folder; the zip of a sweep's report and outputs."""
 Parameters: TypeAlias = Mapping[str, Mapping[str, Mapping[str, object]]]
-"""For each sweep function, such as `sweeps.py::grid`: parameters beside the point, by node id."""
+"""For each sweep function, such as `sweeps.py::grid`: parameters beside the point, by node id.
+
+Functions without such parameters are there too.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,8 @@ def write_results(
     """Write rows into the tables of a sweep, and make its folder if needed.
 
     A row replaces the old row with its node id, or with its point if the node id has changed, for
-    example because the sweep moved to another file. Other rows stay.
+    example because the sweep moved to another file. Other rows stay, also those of another class
+    that has the sweep.
 
     Args:
         folder: The sweep's folder in the output folder.
@@ -213,7 +217,7 @@ def _merged(
         swept = _swept(points)
         cells = {_cells(point, swept) for point in points}
         flat = [one for one in flat if _cells(one[0].point, swept) in cells]
-    kept = _kept(old, [row for row, _ in flat], points) if old else {}
+    kept = _kept(old, [row for row, _ in flat], today) if old else {}
     new: dict[str, Mapping[str, Value]] = {
         row.node: {**values, "path": os.path.relpath(row.path, folder) if row.path else None}
         for row, values in flat
@@ -236,30 +240,35 @@ def read_old(folder: Path) -> Table | None:
         return None
 
 
-def _kept(
-    old: Table, rows: Sequence[Row], points: Sequence[Mapping[str, object]] | None
-) -> dict[str, Mapping[str, Value]]:
-    """Return the old rows by node id, without points that the sweep no longer has."""
+def _kept(old: Table, rows: Sequence[Row], today: Today | None) -> dict[str, Mapping[str, Value]]:
+    """Return the old rows by node id, without points that the sweep no longer has.
+
+    A row of a function that is no longer there gives way to a new row with its point.
+    """
     kept: dict[str, Mapping[str, Value]] = {
         str(row["node"]): {"base": row.get("parent"), **row}  # its name before 0.2
         for row in old.rows
     }
-    if points is None:
+    if today is None:
         return kept
-    swept = _swept(points)
+    swept, functions = _swept(today.points), today.parameters
     named = sorted({*swept, *(name for row in rows for name in row.point)})
     dropped = set(old.names("point")) - {_point_name(name) for name in named}
-    today = {_cells(point, swept) for point in points}
+    there = {_cells(point, swept) for point in today.points}
     nodes = {_cells(row.point, named): row.node for row in rows}
 
     def cells(row: Mapping[str, Value], names: Sequence[str]) -> tuple[str, ...]:
         return _cells(row, [_point_name(name) for name in names])
 
+    def is_replaced(node: str, row: Mapping[str, Value]) -> bool:
+        new, function = nodes.get(cells(row, named), node), function_of(node)
+        return new != node and (function_of(new) == function or function not in functions)
+
     return {
         node: row
         for node, row in kept.items()
-        if cells(row, swept) in today
-        and nodes.get(cells(row, named), node) == node
+        if cells(row, swept) in there
+        and not is_replaced(node, row)
         and all(row.get(name) is None for name in dropped)
     }
 

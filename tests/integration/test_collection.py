@@ -310,6 +310,26 @@ def test_two_sweeps_of_one_name(project):
     assert [len(table.read_text().splitlines()) for table in tables] == [4, 3]
 
 
+def test_a_sweep_that_two_classes_inherit(empty_project):
+    """A collect of the experiments of one class leaves the rows of the other in the results."""
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        class Base:
+            @sweep({"a": [1, 2]})
+            def grid(self, experiment):
+                (experiment.path / "input.txt").write_text(f"{self.name} {experiment.point}")
+        class TestOne(Base):
+            name = "one"
+        class TestTwo(Base):
+            name = "two"
+        """)
+    empty_project.ran()
+    for words in ([], ["-k", "TestOne"]):
+        assert empty_project.pytest("--remex-collect", *words).ret == 0
+        with (empty_project.output / "grid/results.csv").open() as file:
+            assert len(file.readlines()) == 5
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

@@ -39,7 +39,7 @@ class DryRun(Mode):
         read_records(self.settings.launches)  # one that cannot be read is refused in each mode
         self._workspaces = Workspaces(kept=False)
         self._trials = Trials(context, self._workspaces)
-        self.preparer = self._trials.preparer
+        self.patch_checkout = self._trials.preparer.checkout
         self._tried = 0
 
     def run(self, item: pytest.Function) -> None:
@@ -74,7 +74,7 @@ class PlanMode(Mode):
         self._copies = CheckoutCopies(settings.checkout) if settings.checkout else None
         probe = preview.probe if settings.launching.resubmit.is_retry else None
         self._trials = Trials(context, self._workspaces, self._copies, probe)
-        self.preparer = self._trials.preparer
+        self.patch_checkout = self._trials.preparer.checkout
         self._replicates = AskedReplicates(self.session, items, again=settings.launching.again)
         self._plan = Plan(context.folders, settings.launching, self._workspaces, connect, preview)
 

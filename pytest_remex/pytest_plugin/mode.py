@@ -8,12 +8,12 @@ have hooks of its own besides; it is registered as a plugin too.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import pytest
 
@@ -28,9 +28,7 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.transport import Connections
 
-if TYPE_CHECKING:
-    from pytest_remex.pytest_plugin.preparation import Preparer
-
+Checkout: TypeAlias = Callable[[pytest.Function, Repo, Remote], AbstractContextManager[Path]]
 NOT_ENDED = 10
 """The exit code if nothing failed, but some experiments have not ended."""
 SHOWS_EXAMPLES = PREPARING | {ModeName.COLLECT}
@@ -79,8 +77,8 @@ class Mode(ABC):
 
     """
 
-    preparer: Preparer | None = None
-    """What runs the patches, in a mode that does."""
+    patch_checkout: Checkout | None = None
+    """Provides the checkout to patch, in a mode that runs patches."""
 
     def __init__(self, context: ModeContext) -> None:
         self.context = context
@@ -92,9 +90,9 @@ class Mode(ABC):
         self, item: pytest.Function, repo: Repo, remote: Remote
     ) -> AbstractContextManager[Path]:
         """Provide an experiment's folder for its fixture: a checkout, if its patch is run."""
-        if self.preparer is None:
+        if self.patch_checkout is None:
             return nullcontext(repo.path)
-        return self.preparer.checkout(item, repo, remote)
+        return self.patch_checkout(item, repo, remote)
 
     @abstractmethod
     def run(self, item: pytest.Function) -> None:

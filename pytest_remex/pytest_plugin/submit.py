@@ -91,7 +91,8 @@ class SubmitMode(Mode):
         super().__init__(context)
         settings = context.settings
         workspaces = Workspaces(kept=True)
-        self.preparer = self._preparer = Preparer(context, workspaces)
+        self._preparer = Preparer(context, workspaces)
+        self.patch_checkout = self._preparer.checkout
         self._checks = ConfigChecks(context)
         self._replicates = AskedReplicates(context.session, items, again=settings.launching.again)
         self.hooks = GuardedHooks(context.config.hook, self.terminal.note)

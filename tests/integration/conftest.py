@@ -69,9 +69,8 @@ def grid(experiment):
 class Project:
     """A user's project, and what a user does with it."""
 
-    def __init__(self, pytester, forks):
+    def __init__(self, pytester):
         self.pytester = pytester
-        self.forks = forks
         self.path = pytester.path
         self.output = self.path / "remex-output"
         self.runs = self.output / "local"
@@ -115,31 +114,18 @@ class Project:
         return self.pytester.runpytest_subprocess(*PLUGINS, *map(str, arguments))
 
     def start(self, *arguments, **variables):
-        """Start pytest in a process of its own, which has imported all, and do not wait for it."""
-        plugins = (
-            "-p",
-            "remex",
-            "-p",
-            "remex_mesa",
-        )  # by these names, imported ones cause no warning
-        command = [*plugins, *map(str, arguments)]
-        return self.forks.pytest(command, self.path, self._environment(variables))
-
-    def start_python(self, *arguments, **variables):
-        """Start pytest by a Python of its own, which can start others, and do not wait for it."""
+        """Start pytest in a process of its own, and do not wait for it."""
+        command = [sys.executable, "-m", "pytest", *PLUGINS, *map(str, arguments)]
         return subprocess.Popen(
-            [sys.executable, "-m", "pytest", *PLUGINS, *map(str, arguments)],
+            command,
             # A shell's background job ignores interrupts, and so would this one.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
             cwd=self.path,
-            env=self._environment(variables),
+            env={**os.environ, "HOME": str(self.path), **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-
-    def _environment(self, variables):
-        return {**os.environ, "HOME": str(self.path), **variables}
 
     def submit(self, *arguments):
         """Submit, and return the result of a run that must succeed."""
@@ -254,12 +240,12 @@ def _queues():
 
 
 @pytest.fixture
-def empty_project(_template, _queues, pytester, forks, monkeypatch):
+def empty_project(_template, _queues, pytester, monkeypatch):
     """Return a project without sweeps; its jobs are cancelled at the end."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setattr(sys, "__stdout__", None)  # no progress bars, also at a terminal
     shutil.copytree(_template, pytester.path, dirs_exist_ok=True)
-    made = Project(pytester, forks)
+    made = Project(pytester)
     yield made
     for keep in pytester.path.rglob(".remex/local"):
         runs = keep.parents[1]

@@ -145,7 +145,7 @@ def test_interrupt(ran):
     ran.edit(
         "sweeps.py", "    assert a not in", "    if a > 2: time.sleep(60)\n    assert a not in"
     )
-    process = ran.start_python(*COLLECT, "-n", "2")
+    process = ran.start(*COLLECT, "-n", "2")
     end = time.monotonic() + 60
     while len(list((ran.path / "judged").glob("*"))) < 4:
         assert time.monotonic() < end

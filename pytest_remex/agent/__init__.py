@@ -62,7 +62,11 @@ importlib.import_module("pytest_remex.agent." + start.get("run", "serve")).start
 "modules" is a `bundle`, or on this machine the package's `folder`, where Python keeps the modules
 compiled. With "run" the line names another module of the agent's than `serve`.
 """
-SENDER = ("pytest_remex.agent.sender", "pytest_remex.common.files")
+SENDER = (
+    "pytest_remex.agent.sender",
+    "pytest_remex.common.file_stream",
+    "pytest_remex.common.files",
+)
 """The modules that `sender` needs, besides their packages."""
 
 _DOCSTRING = re.compile(r'^( *)r?"""(?=\S)(.*?)"""$', re.DOTALL | re.MULTILINE)

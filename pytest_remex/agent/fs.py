@@ -7,18 +7,15 @@ directory itself, nor its `.remex`, nor a file in it.
 
 import contextlib
 import errno
-import functools
 import itertools
 import os
 import pwd
-import shutil
-import socket
 import stat
 from typing import Iterator, Optional, Set, Tuple, Type, TypeVar, Union
 
 from pytest_remex.agent.errors import UnreadableError, no_runs_folder
 from pytest_remex.common import paths
-from pytest_remex.common.files import open_regular, read_up_to
+from pytest_remex.common.files import open_regular, read_up_to, remove_tree
 from pytest_remex.common.typed_json import TypedJsonError, dumps, loads
 
 LARGEST = 1 << 20
@@ -32,12 +29,7 @@ Typed = TypeVar("Typed")
 
 def unique() -> str:
     """Return a name that no other process or thread uses."""
-    return f"{_host()}.{os.getpid()}.{next(_COUNT)}"
-
-
-@functools.lru_cache(maxsize=1)
-def _host() -> str:
-    return socket.gethostname()
+    return f"{os.uname().nodename}.{os.getpid()}.{next(_COUNT)}"
 
 
 def read_piece(path: str, start: int, most: int) -> Tuple[int, int, str]:
@@ -239,7 +231,8 @@ def occupy(runs: str, directory: str, note: paths.RunNote) -> None:
     try:
         os.rename(made, os.path.join(runs, directory))
     except OSError:  # it was made meanwhile, or another client was as fast
-        shutil.rmtree(made, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(made)
 
 
 def listing(folder: str) -> Iterator[str]:

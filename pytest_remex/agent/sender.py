@@ -12,16 +12,16 @@ import sys
 import zlib
 from typing import Any, BinaryIO, Dict
 
-from pytest_remex.common.files import (
+from pytest_remex.common.file_stream import (
     HEADER,
     LAST,
     LENGTH,
     NO_BYTES,
     PACKED,
     PIECE,
-    FilesBelow,
     digest_of_start,
 )
+from pytest_remex.common.files import FilesBelow
 
 
 def start(line: Dict[str, Any]) -> None:

@@ -7,10 +7,9 @@ import stat
 import sys
 import threading
 import time
-import traceback
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from pytest_remex.agent import limits, process
+from pytest_remex.agent import limits
 from pytest_remex.agent.errors import (
     AgentError,
     DisconnectedError,
@@ -84,7 +83,7 @@ def start(line: Dict[str, Any]) -> None:
         serve(wire, line["modules"])
     except Exception as error:  # noqa: BLE001 - stderr is all that still reaches the client
         code = 1
-        os.write(2, f"{limits.shortage(error) or traceback.format_exc()}\n".encode())
+        os.write(2, f"{limits.shortage(error) or _trace()}\n".encode())
     # a thread may still wait for stdin, and a normal exit would wait for that thread
     os._exit(code)
 
@@ -98,7 +97,7 @@ def _watch(wire: Wire, silence: Optional[float], grace: float) -> None:
         if silence is not None and wire.silent_for() > silence:
             wire.hang_up()
     time.sleep(grace)
-    process.end_all()
+    _imported("process.end_all")()
     os._exit(0)
 
 
@@ -165,8 +164,14 @@ def _fault(error: Exception, request: Request) -> protocol.Error:
         return protocol.Error("limit", lacked)
     if isinstance(error, OSError) and error.strerror and folder:
         return file_error(error, folder).event()
-    trace = "".join(traceback.format_exc().splitlines(keepends=True)[-TRACE:])
+    trace = "".join(_trace().splitlines(keepends=True)[-TRACE:])
     return protocol.Error("internal", redact(f"{type(error).__name__}: {error}"), redact(trace))
+
+
+def _trace() -> str:
+    import traceback  # noqa: PLC0415 - it imports five modules, and faults are rare
+
+    return traceback.format_exc()
 
 
 def _absolute(request: Any) -> Any:  # noqa: ANN401 - any request, of which few have these fields

@@ -9,7 +9,6 @@ creates, and that never changes. The highest generation counts. A marker file ma
     <runs>/.remex/claims/3f/a1...c2.5d0e81aa.0.1.placed   its run directory exists, or existed
 """
 
-import hashlib
 from enum import Enum
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
@@ -57,6 +56,8 @@ class Claim(NamedTuple):
     @property
     def name(self) -> str:
         """The claim's file name, relative to the folder of claims."""
+        import hashlib  # noqa: PLC0415 - loads OpenSSL, and few requests need a claim's name
+
         head, rest = self.fingerprint[:2], self.fingerprint[2:]
         sweep = hashlib.sha256(self.sweep.encode("utf-8", "backslashreplace")).hexdigest()[:8]
         return f"{head}/{rest}.{sweep}.{self.replicate}.{self.generation}"

@@ -1,14 +1,8 @@
-"""Files on both sides: those that a job or a patch made, and the stream that carries them.
+"""Files that a job or a patch made, which may be links to anywhere, pipes, or in deep folders."""
 
-A job or a patch may make links to anywhere, pipes, and folders of any depth. The stream is for a
-client that has no rsync to use: see agent.sender.
-"""
-
-import hashlib
 import itertools
 import os
 import stat
-import struct
 from typing import AnyStr, BinaryIO, Dict, Iterator, List, Optional, Union
 
 DEEPEST = 100
@@ -153,29 +147,3 @@ def _free_name(folder: int, numbers: "Iterator[int]") -> str:
             os.stat(name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             return name
-
-
-HEADER = struct.Struct(">IQqQ")
-"""A file's number in the request, its size, its time of modification, and where its rest begins."""
-LAST = 0xFFFFFFFF
-"""The number after the last file."""
-LENGTH = struct.Struct(">I")
-"""The length of a piece; with the bit `PACKED` that of a piece that zlib has packed."""
-PACKED = 1 << 31
-NO_BYTES = LENGTH.pack(0)
-"""The piece that ends a file."""
-PIECE = 1 << 16
-"""Bytes of the largest piece, unpacked."""
-
-
-def digest_of_start(file: BinaryIO, size: int) -> str:
-    """Return the digest of a file's first `size` bytes."""
-    digest = hashlib.blake2b(digest_size=16)
-    file.seek(0)
-    while size > 0:
-        piece = file.read(min(size, 1 << 20))
-        if not piece:
-            break
-        digest.update(piece)
-        size -= len(piece)
-    return digest.hexdigest()

@@ -39,7 +39,8 @@ class LocalTransport:
         folder = self._folder if self._folder.is_dir() else _working_directory()
         # -I ignores the variable by which the user asks for no compiled files
         options = ["-B"] if sys.dont_write_bytecode else []
-        return LocalChannel([sys.executable, *options, "-I", "-u", "-c", program], folder)
+        # the agent needs the standard library only: -S leaves out what is installed
+        return LocalChannel([sys.executable, *options, "-S", "-I", "-u", "-c", program], folder)
 
     def copy(self, transfer: Transfer) -> None:
         """See `Transport`. Unchanged files are copied too: to compare them costs as much."""

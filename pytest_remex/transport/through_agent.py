@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_remex import agent
-from pytest_remex.common.files import HEADER, LAST, LENGTH, PACKED, PIECE, digest_of_start
+from pytest_remex.common.file_stream import HEADER, LAST, LENGTH, PACKED, PIECE, digest_of_start
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.base import (
     EXIT_TIMEOUT,

@@ -14,7 +14,7 @@ import stat
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
 Signature: TypeAlias = tuple[int, int, int, int, int, int]
@@ -34,8 +34,7 @@ MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP, errn
 """The errors of paths where there is no file."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
+class _Result(NamedTuple):
     """What was computed, and the answers of the lookups that it was computed from."""
 
     seen: dict[Lookup, object]

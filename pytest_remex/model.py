@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from pytest_remex.errors import SweepError
 
@@ -37,16 +37,14 @@ class OptionalOutput(str):
         return f"optional({str(self)!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Dimension:
+class Dimension(NamedTuple):
     """Parameter names and the value tuples that they take together."""
 
     names: tuple[str, ...]
     values: tuple[tuple[Value, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
+class Tolerance(NamedTuple):
     """How far a measure may be from what it is compared with; one bound that holds is enough.
 
     Args:
@@ -124,8 +122,7 @@ class Sweep:
         return next(iter(self.config_files), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """An experiment's commit: base and patch. The `sha` also depends on the message."""
 
     sha: str
@@ -138,8 +135,7 @@ class Commit:
         return self.base, self.tree
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What identifies an experiment on every machine and under every name.
 
     `fingerprint` is the git tree id of its inputs; `patterns` the digest of the rules that say what

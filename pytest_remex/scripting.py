@@ -60,7 +60,8 @@ from pytest_remex.tables.publish import Published, publish
 from pytest_remex.tables.readers import hooks_of
 from pytest_remex.tables.rows import PublishOptions
 from pytest_remex.tables.stored import RecordedRows, UpstreamMeasures, with_absolute_paths
-from pytest_remex.transport import Connect, Connections, connect
+from pytest_remex.transport.connection import Connect, connect
+from pytest_remex.transport.connections import Connections
 from pytest_remex.variant import GRID
 
 if TYPE_CHECKING:

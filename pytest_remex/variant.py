@@ -6,14 +6,13 @@ the same experiment. Each variant has tables, links and a report of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from pytest_remex.names import safe_folder
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(NamedTuple):
     """A variant of a grid. Without values it is `GRID`, the grid as its sweeps say, which is false.
 
     Args:

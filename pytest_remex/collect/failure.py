@@ -10,13 +10,16 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_remex.collect.manifest import all_present, belongs_to, first_present
-from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import clean
 from pytest_remex.model import Config, Value
 from pytest_remex.sbatch.options import format_duration
+
+if TYPE_CHECKING:
+    from pytest_remex.collect.runs import CollectedRun
 
 TAIL_LINES = 30
 TAIL_BYTES = 1 << 16

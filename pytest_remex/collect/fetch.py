@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import filesize
 
@@ -23,7 +24,10 @@ from pytest_remex.model import Remote
 from pytest_remex.records.fields import Collected
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import whoami
-from pytest_remex.transport import Connect, Connection, TransferProgress
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connection import Connect, Connection
+    from pytest_remex.transport.transfer import TransferProgress
 
 FETCHING = "fetching"
 """The phase in which files are copied, and this process waits for them."""

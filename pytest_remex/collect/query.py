@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from pytest_remex.collect.sync import share
 from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
@@ -22,7 +22,10 @@ from pytest_remex.errors import ConnectionLostError, RecordError, RemexError, Un
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Ended, RunRecord, Stage
-from pytest_remex.transport import Connect, Connection, Connections
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connection import Connect, Connection
+    from pytest_remex.transport.connections import Connections
 
 SHOWN = 5
 """The most jobs that a message names."""

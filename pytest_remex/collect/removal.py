@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.collect.manifest import read_note, read_outputs, write_outputs
 from pytest_remex.collect.query import QueryOptions, query
@@ -24,7 +24,9 @@ from pytest_remex.common.typed_json import from_json
 from pytest_remex.io import replace_file, writing
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.transport import Connect
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connection import Connect
 
 NOTE = f"{REMEX}/removed.json"
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_remex import names
 from pytest_remex.common.paths import launch_record
@@ -38,7 +39,9 @@ from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import Event, RunRecord, Stage, introduction
 from pytest_remex.records.store import LaunchRecord, record_path
 from pytest_remex.sbatch.script import header_of_any
-from pytest_remex.transport import Connect, Connection
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connection import Connect, Connection
 
 
 def sync(

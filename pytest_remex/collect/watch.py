@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from pytest_remex.collect.failure import TAIL_LINES, job_cause, telling_line
 from pytest_remex.collect.manifest import JudgedNote, read_judged, write_judged
@@ -19,7 +20,9 @@ from pytest_remex.display import clean, counted
 from pytest_remex.io import writing
 from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
-from pytest_remex.transport import Connect
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connection import Connect
 
 END = 8192
 """How many bytes at the end of a job's output are read to see its progress or failure."""

@@ -17,10 +17,10 @@ from pytest_remex.display import some_of
 from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun, RunIndex
-from pytest_remex.transport import Connections
 
 if TYPE_CHECKING:
     from pytest_remex.launch.session import Services
+    from pytest_remex.transport.connections import Connections
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.display import some_of
 from pytest_remex.launch.decision import Decision, KnownRuns, is_continued_elsewhere
@@ -69,8 +69,7 @@ class State(StrEnum):
     """It is not known yet whether it has a job: run the same command again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """An experiment's state, its job and launch if it has them, or why it has none.
 
     `by` is who launched it, as `user@machine`, if that was another client.
@@ -150,6 +149,9 @@ class Outcome:
         return cls(State.NOT_SUBMITTED, "", launch, why)
 
 
+_WAITING = Outcome(State.WAITING)
+
+
 @dataclass(slots=True, eq=False)
 class Candidate:
     """An experiment on its way to a job, in a plan or a submit; each step adds what it learns."""
@@ -176,7 +178,7 @@ class Candidate:
     """The run that its run comes after, as known when it is sent."""
     rounds: int = 0
     """How often another client's run took its place."""
-    outcome: Outcome = Outcome(State.WAITING)
+    outcome: Outcome = _WAITING
 
     @property
     def repo(self) -> Repo:

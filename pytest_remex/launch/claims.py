@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from pytest_remex.common.claims import Claim, Condition, JobOfRun, TakenBy, WantedClaim
@@ -124,9 +123,8 @@ def run_of_claim(taken: TakenBy, candidate: Candidate, run: RunRecord, home: Pat
     """
     claim = taken.claim
     launch = launch_of(candidate, claim.launch, claim.token)
-    launch = replace(launch, base=claim.base, by=claim.by)
-    there = replace(
-        run,
+    launch = launch._replace(base=claim.base, by=claim.by)
+    there = run._replace(
         commit=Commit(claim.sha, claim.tree, claim.base),
         directory=claim.directory,
         job_number=claim.job_number,

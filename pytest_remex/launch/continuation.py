@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pluggy
 
@@ -23,10 +22,10 @@ from pytest_remex.experiment import Experiment
 from pytest_remex.hooks import naming_hook
 from pytest_remex.hookspecs import Continuation, ContinueProbe, RunFile
 from pytest_remex.records.index import RecordedRun, reached_by
-from pytest_remex.transport import Connect
 
 if TYPE_CHECKING:
     from pytest_remex.launch.candidate import Candidate
+    from pytest_remex.transport.connection import Connect
 
 ENDED_EARLY = frozenset({JobState.TIMEOUT, JobState.PREEMPTED, JobState.NODE_FAIL})
 """The states of a job that was ended by something other than its program."""
@@ -35,8 +34,7 @@ MOST_LISTED = 2000
 _GONE = Continuation(reason="its run directory is gone")
 
 
-@dataclass(frozen=True, slots=True)
-class ProbedFiles:
+class ProbedFiles(NamedTuple):
     """The files in a run directory that match a probe; `refused` says why there are none."""
 
     files: tuple[RunFile, ...] = ()
@@ -44,15 +42,13 @@ class ProbedFiles:
     refused: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FailedProbe:
+class FailedProbe(NamedTuple):
     """A hook that should have said what to list, but raised; `why` names it."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class EndedEarly:
+class EndedEarly(NamedTuple):
     """A run whose job was ended early: its fetched outputs, and the files listed on the cluster.
 
     `fault` says why no extension can decide how it continues.

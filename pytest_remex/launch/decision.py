@@ -5,9 +5,10 @@ A retry depends on the state of the last job, which one query determines for a w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_remex.collect.manifest import is_only_elsewhere, read_judged, read_outputs
 from pytest_remex.collect.removal import read_removal
@@ -42,8 +43,7 @@ class Decision(StrEnum):
         return self in {Decision.AGAIN, Decision.RETRY}
 
 
-@dataclass(frozen=True, slots=True)
-class KnownRuns:
+class KnownRuns(NamedTuple):
     """What the records say about an experiment: its own run, and its point's on another base.
 
     `purged` means that the outputs of its own run are gone without having been fetched: see
@@ -67,7 +67,7 @@ class KnownRuns:
     def with_notes(self, folder: Path) -> KnownRuns:
         """Include what collects recorded in the folder of the fetched outputs."""
         verdict = recorded_verdict(self.decisive_run, folder)
-        return replace(self, purged=is_purged(self.run, folder), verdict=verdict)
+        return self._replace(purged=is_purged(self.run, folder), verdict=verdict)
 
     def shared_with(self, prepared: Prepared) -> Prepared:
         """Return an experiment with those objects of its run's record that are equal to its own."""

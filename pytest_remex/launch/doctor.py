@@ -22,7 +22,8 @@ from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.inputs import unfaithful
 from pytest_remex.repo.trees import SUBMODULE
 from pytest_remex.sbatch.script import hidden_exit_codes
-from pytest_remex.transport import Connect, Connection, rsync_fault
+from pytest_remex.transport.connection import Connect, Connection
+from pytest_remex.transport.rsync import rsync_fault
 
 CAPACITY = frozenset({"jobs", "disk", "quota"})
 """The checks whose notes a launch shows too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from pytest_remex.collect.sync import RemoteCommits, may_hold_records, sync
 from pytest_remex.errors import RemoteError
@@ -15,7 +16,9 @@ from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.store import read_records
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.sweep_file import SweepFiles
-from pytest_remex.transport import Connect
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connection import Connect
 
 
 class KnownLaunches:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pytest_remex import names
 from pytest_remex.collect.query import release_again
@@ -42,8 +42,10 @@ from pytest_remex.records.schema import (
 )
 from pytest_remex.records.store import LaunchRecord, changed
 from pytest_remex.repo.workspace import Prepared, Workspaces
-from pytest_remex.transport import Connect
 from pytest_remex.variant import Variant
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connection import Connect
 
 
 class Launcher:
@@ -147,12 +149,12 @@ class Launcher:
             command=command,
             submission="",
         )
-        updated = replace(recorded.run, header=prepared.header, sbatch=prepared.sbatch)
+        updated = recorded.run._replace(header=prepared.header, sbatch=prepared.sbatch)
         events: list[Event] = [event] if updated == recorded.run else [Committed(updated), event]
         with self._journal(recorded.record) as journal:
             journal.write(events)
         run = changed(updated, event)
-        record = replace(recorded.record, runs={**recorded.record.runs, sha: run})
+        record = recorded.record._replace(runs={**recorded.record.runs, sha: run})
         return RecordedRun(record, run)
 
     def commit(self, candidates: Sequence[Candidate]) -> Callable[[Progress], list[RunRecord]]:
@@ -294,12 +296,12 @@ def _run_of(session: LaunchSession, candidate: Candidate) -> RunRecord:
         if run.job_number > session.runs[run.commit.sha].job_number:
             session.add([run])
         if upstream and run.upstream != upstream and run.stage not in MAY_HAVE_JOB:
-            run = replace(run, upstream=upstream)
+            run = run._replace(upstream=upstream)
             session.introduce_again(run)
         return run
     launch, sha = session.launch, candidate.prepared.commit.sha
     run = _new_run(candidate.prepared, names.run_directory(launch.branch, launch.id, sha))
-    return replace(run, upstream=upstream)
+    return run._replace(upstream=upstream)
 
 
 def _new_run(prepared: Prepared, directory: str) -> RunRecord:

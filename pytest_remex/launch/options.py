@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Folders:
+class Folders(NamedTuple):
     """The folders of launch records and fetched outputs, in the output folder.
 
     Node ids in records are relative to `top`.
@@ -27,8 +26,7 @@ class GroupingKind(StrEnum):
     PACK = "pack"
 
 
-@dataclass(frozen=True, slots=True)
-class Grouping:
+class Grouping(NamedTuple):
     """How a launch's runs are grouped, and how many of a group run at a time (0: no limit)."""
 
     kind: GroupingKind = GroupingKind.SINGLE
@@ -58,8 +56,7 @@ class Resubmit(StrEnum):
         return self in {Resubmit.FAILED, Resubmit.CHECK, Resubmit.FORGOTTEN}
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchOptions:
+class LaunchOptions(NamedTuple):
     """The user's choices for a launch.
 
     `confirm` is the most jobs that a launch may have; None means any number. `new_base` also
@@ -79,4 +76,4 @@ class LaunchOptions:
         """Return the options for an experiment; what the user did not select is not run again."""
         if chosen or self.resubmit is not Resubmit.ALWAYS:
             return self
-        return replace(self, resubmit=Resubmit.NEVER)
+        return self._replace(resubmit=Resubmit.NEVER)

@@ -18,7 +18,7 @@ An interrupted run goes through all steps again: each finds out what has been do
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_remex import names
 from pytest_remex.common.claims import Claimed, ClaimFault, ClaimRuns, TakenBy, WantedClaim
@@ -49,8 +49,7 @@ DEFAULT_ARRAY_SIZE = 1000
 """The most tasks in an array if the cluster does not say; Slurm's default is 1,001."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Runs of one launch that are sent together.
 
     `wanted` are the claims of their jobs, by commit. `tip` is the commit whose parents are all

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_remex.collect.query import query
 from pytest_remex.common.grouping import grouped
@@ -29,7 +29,9 @@ from pytest_remex.records.schema import Stage
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Prepared, Workspaces
 from pytest_remex.sbatch.options import format_duration
-from pytest_remex.transport import Connect
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connection import Connect
 
 
 class Plan:
@@ -238,8 +240,8 @@ class JobStates:
         job = self._jobs.get(decisive.run.directory)
         if known.run is None or job is None or not job.state.ended:
             return known, job
-        ended = RecordedRun(decisive.record, replace(decisive.run, final=job))
-        return replace(known, run=ended), job
+        ended = RecordedRun(decisive.record, decisive.run._replace(final=job))
+        return known._replace(run=ended), job
 
     def _ask(self, place: Remote) -> None:
         runs = [

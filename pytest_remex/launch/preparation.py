@@ -13,9 +13,9 @@ import shutil
 import warnings
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pluggy
 
@@ -39,8 +39,7 @@ Inspect = Callable[[Prepared, Mapping[str, bytes]], None]
 """Inspects a patched checkout; it also gets the original content of the changed files."""
 
 
-@dataclass(frozen=True, slots=True)
-class PatchWarning:
+class PatchWarning(NamedTuple):
     """A warning about what is not part of an experiment; `about` is equal for similar ones."""
 
     text: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_remex import names
 from pytest_remex.common.parts import OVER_CONNECTION, Source
@@ -17,7 +17,9 @@ from pytest_remex.errors import RepositoryError
 from pytest_remex.records.launch import Launch
 from pytest_remex.repo.commits import gathered_subject
 from pytest_remex.repo.git import Git
-from pytest_remex.transport import Connection
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connection import Connection
 
 GONE = ("remote ref does not exist", "stale info")
 """Git's messages if the branch to delete no longer exists, or no longer is ours."""

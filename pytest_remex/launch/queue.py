@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.hookspecs import ContinueProbe
@@ -110,7 +109,7 @@ class ExperimentQueue:
                     self._launcher.share(first, candidate.prepared.variant)
                     candidate.outcome = Outcome(State.ALREADY, outcome.job, outcome.launch)
                 except RecordError as error:
-                    candidate.outcome = replace(outcome, state=State.UNKNOWN, why=str(error))
+                    candidate.outcome = outcome._replace(state=State.UNKNOWN, why=str(error))
 
     @property
     def launches(self) -> list[str]:

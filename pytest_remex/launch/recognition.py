@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pytest_remex.collect.sync import RemoteCommits
 from pytest_remex.common.grouping import grouped
@@ -27,8 +27,7 @@ from pytest_remex.repo.trees import LINK, Edit, TreeEntry, patches_of
 from pytest_remex.repo.workspace import Prepared
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierRun:
+class EarlierRun(NamedTuple):
     """The run of an experiment's point on another base, and the inputs that have changed since."""
 
     recorded: RecordedRun

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
 
@@ -20,7 +21,9 @@ from pytest_remex.launch.decision import KnownRuns, decide
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import LaunchOptions
 from pytest_remex.records.index import reached_by
-from pytest_remex.transport import Connect
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connection import Connect
 
 
 class Retries:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -30,7 +31,9 @@ from pytest_remex.records.schema import RunRecord, Stage, StageReached, introduc
 from pytest_remex.records.store import ADDED, LaunchRecord, changed
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.workspace import Workspace, Workspaces
-from pytest_remex.transport import Connect, Connection
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connection import Connect, Connection
 
 SECOND = timedelta(seconds=1)
 """A launch's name contains the time in seconds."""
@@ -208,7 +211,7 @@ def begin(
         name = names.launch_id(sweep.name, when)
         when += SECOND  # for the next name, if this one is taken
         launch = launch_of(candidate, name, secrets.token_hex(8))
-        launch = replace(launch, branch=workspace.branch, note=one_line(options.note))
+        launch = launch._replace(branch=workspace.branch, note=one_line(options.note))
         # all other names of this launch are shorter than this one
         names.run_directory(launch.branch, launch.id, candidate.prepared.commit.sha)
         try:
@@ -279,7 +282,7 @@ def resume(
     recorded = record.launch
     workspace = services.workspaces.at(repo, recorded.base)
     same = recorded.remote.is_same_place(remote)
-    launch = replace(recorded, remote=remote) if same else recorded
+    launch = recorded._replace(remote=remote) if same else recorded
     connection = services.connect(launch.remote)
     journal = Journal.resume(record)
     with ExitStack() as unless_resumed:

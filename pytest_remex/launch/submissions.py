@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from rich import filesize
 
@@ -49,8 +50,7 @@ def array_advice(headers: Iterable[Header], grouping: Grouping) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(NamedTuple):
     """What one sbatch submits. `key` identifies it in its launch, even after a crash."""
 
     key: str

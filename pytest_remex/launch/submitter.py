@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_remex.background import BackgroundCall
 from pytest_remex.common.grouping import grouped
@@ -47,7 +47,9 @@ from pytest_remex.launch.upstreams import find_dependencies, run_of
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Workspaces
-from pytest_remex.transport import Connections
+
+if TYPE_CHECKING:
+    from pytest_remex.transport.connections import Connections
 
 Step: TypeAlias = tuple[str, int, int, str]
 """What `Progress` shows of a batch."""

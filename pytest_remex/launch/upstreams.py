@@ -5,8 +5,7 @@ from __future__ import annotations
 import glob
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.collect.query import query
 from pytest_remex.common.jobs import Job, JobId, JobState
@@ -18,10 +17,10 @@ from pytest_remex.launch.options import GroupingKind
 from pytest_remex.model import Remote
 from pytest_remex.records.fields import UpstreamRun
 from pytest_remex.records.index import RecordedRun, reached_by
-from pytest_remex.transport import Connect
 
 if TYPE_CHECKING:
     from pytest_remex.launch.launcher import Launcher
+    from pytest_remex.transport.connection import Connect
 
 BOTH = "--remex-submit --remex-retry sends it and the experiments after it again"
 RETRY = "--remex-retry sends it again"
@@ -30,8 +29,7 @@ _USED = frozenset({State.SUBMITTED, State.ALREADY, State.UNJUDGED})
 """States in which an experiment has a run that others may come after."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(NamedTuple):
     """The upstream of a run, as known when the run is sent.
 
     `waits` says that the upstream's job has not ended; `in_pack` that it shares its job with the
@@ -179,7 +177,7 @@ def run_of(candidate: Candidate, launcher: Launcher) -> RecordedRun | None:
         known = launcher.known.newest(candidate.prepared)
     if known is None or known.launch.id != outcome.launch:
         return None
-    return RecordedRun(known.record, replace(known.run, job=outcome.job))
+    return RecordedRun(known.record, known.run._replace(job=outcome.job))
 
 
 def _is_older(candidate: Candidate) -> bool:

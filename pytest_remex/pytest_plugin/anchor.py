@@ -7,14 +7,13 @@ location of the output folder and the node ids in launch records must not depend
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(NamedTuple):
     """The folder that node ids in records are relative to, and the output folder.
 
     `moved_to` is the output folder's location for new projects, if it is used at its old one.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +144,7 @@ class BisectMode(Mode):
         """Return the item for an experiment on a commit."""
         if (node, place) not in self._copies:
             item = next(item for item in self._items if item.nodeid == node)
-            variant = replace(self.settings.variant, base=self._commits[place].sha)
+            variant = self.settings.variant._replace(base=self._commits[place].sha)
             made = self._copies[node, place] = in_variant(item, variant)
             if ADDED in item.stash:
                 made.stash[ADDED] = True
@@ -160,7 +159,7 @@ class BisectMode(Mode):
         for node, search in self._searches.items():
             for place in search.open:
                 item = self._copy(node, place)
-                variant = replace(self.settings.variant, base=self._commits[place].sha)
+                variant = self.settings.variant._replace(base=self._commits[place].sha)
                 if index.newest(node_of(item), point_of(item), variant=variant):
                     items.append(item)
         if not items:

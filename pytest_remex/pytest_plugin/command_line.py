@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 
 class ModeName(StrEnum):
@@ -28,8 +28,10 @@ PREPARING = frozenset({ModeName.DRY, ModeName.PLAN, ModeName.SUBMIT})
 """The modes that only run patches: an experiment that passes was not judged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Modifier:
+_FLAG: Mapping[str, object] = {"action": "store_true"}
+
+
+class Modifier(NamedTuple):
     """An option of some modes, and its arguments for argparse.
 
     `words` are what can be written after a `=`; each is an option for argparse, so that a path can
@@ -39,7 +41,7 @@ class Modifier:
     name: str
     modes: frozenset[ModeName]
     help: str
-    parsing: Mapping[str, object] = field(default_factory=lambda: {"action": "store_true"})
+    parsing: Mapping[str, object] = _FLAG
     words: tuple[str, ...] = ()
 
     @property

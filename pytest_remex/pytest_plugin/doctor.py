@@ -17,7 +17,7 @@ from pytest_remex.pytest_plugin.item_outcomes import fail
 from pytest_remex.pytest_plugin.items import place_key, places_of, sweep_for
 from pytest_remex.pytest_plugin.mode import Mode, ModeContext
 from pytest_remex.pytest_plugin.query_mode import leave_fixtures_out
-from pytest_remex.transport import connect
+from pytest_remex.transport.connection import connect
 
 _MARKUP = {FINE: {"green": True}, FAULT: {"red": True}}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,8 @@ class JudgeWorker(Mode):
     """The mode of a process that judges for another: it makes no connection, and no results."""
 
     def __init__(self, context: ModeContext, items: Sequence[pytest.Function]) -> None:
-        offline = replace(context.settings, offline=True)
-        super().__init__(replace(context, settings=offline))
+        offline = context.settings._replace(offline=True)
+        super().__init__(context._replace(settings=offline))
         self._recorded = RecordedRuns(self.context, items)
         given: Any = context.config
         self._collect = Collect.of(given.workerinput[WORKER_INPUT])

@@ -10,10 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import pytest
 
@@ -26,7 +25,7 @@ from pytest_remex.pytest_plugin.endings import ExamplesOfFailures
 from pytest_remex.pytest_plugin.items import MODE, is_experiment, judges_for_another
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.terminal import Terminal
-from pytest_remex.transport import Connections
+from pytest_remex.transport.connections import Connections
 
 Checkout: TypeAlias = Callable[[pytest.Function, Repo, Remote], AbstractContextManager[Path]]
 NOT_ENDED = 10
@@ -35,8 +34,7 @@ SHOWS_EXAMPLES = PREPARING | {ModeName.COLLECT}
 """The modes in which pytest prints one failure per cause: the others show failures themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModeContext:
+class ModeContext(NamedTuple):
     """What every mode has: the pytest session, its settings, its terminal, and connections."""
 
     session: pytest.Session
@@ -116,7 +114,7 @@ class Mode(ABC):
 
 _MODES = {
     ModeName.DRY: ("dry_run", "DryRun"),
-    ModeName.PLAN: ("dry_run", "PlanMode"),
+    ModeName.PLAN: ("plan", "PlanMode"),
     ModeName.SUBMIT: ("submit", "SubmitMode"),
     ModeName.COLLECT: ("collect", "CollectMode"),
     ModeName.STATUS: ("status", "StatusMode"),

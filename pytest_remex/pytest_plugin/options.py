@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -27,8 +26,7 @@ SLOWEST, FASTEST = 0.01, 1000.0
 """The sbatch calls per second that `remex_rate` can ask for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The settings from the command line and the ini file.
 
     `wait` is None for no wait, else the most seconds (0: no limit); `poll` is the least number of
@@ -266,7 +264,7 @@ def _against(config: pytest.Config) -> Variant | None:
     base, variant = _base(config, "against"), _variant(config)
     if base and base == variant.base:
         raise pytest.UsageError(f"--remex-base and --remex-against are both {base!r}: name another")
-    return replace(variant, base=base) if base else None
+    return variant._replace(base=base) if base else None
 
 
 def _bisect(config: pytest.Config) -> tuple[str, str] | None:

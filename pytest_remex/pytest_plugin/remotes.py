@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -64,6 +63,8 @@ def _tables(config: pytest.Config) -> Iterator[tuple[str, str, Mapping[str, obje
 
 
 def _in_toml(path: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - start-up: many projects have no such file
+
     try:
         found: Any = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:

@@ -280,7 +280,7 @@ def _under_other_names(
             is_gone = function_of(run.node) == function_of(node) or not files.have(run.node)
             is_same = replicate_of(run, sweep) == number and run.parameters == parameters_of(item)
             if is_gone and is_same:
-                named = replace(run, node=node, id=point_id(sweep, point), point=point)
+                named = run._replace(node=node, id=point_id(sweep, point), point=point)
                 yield RecordedRun(recorded.record, named)
 
 

@@ -14,8 +14,8 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_remex.common.records import RecordPart
 from pytest_remex.errors import RecordError, SweepError
@@ -44,8 +44,7 @@ _FILE = re.compile(r"[A-Za-z0-9_=+-][A-Za-z0-9._=+-]{0,254}")
 _JOB = re.compile(r"(\d+(_\d+)?(;[A-Za-z0-9._-]+)?)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Copies:
+class Copies(NamedTuple):
     """The copies of a remote's launch records; `launches` is the folder of our own records."""
 
     launches: Path
@@ -173,10 +172,9 @@ def _taken(
     record: LaunchRecord, folder: Path, launches: Path, remote: Remote | None
 ) -> LaunchRecord:
     above = record.path.parent
-    return replace(
-        record,
-        launch=replace(record.launch, remote=remote or record.launch.remote),
-        runs={sha: replace(run, command="") for sha, run in record.runs.items()},
+    return record._replace(
+        launch=record.launch._replace(remote=remote or record.launch.remote),
+        runs={sha: run._replace(command="") for sha, run in record.runs.items()},
         own=False,
         home=launches,
         owner=above.name.removeprefix(OWNER) if above != folder else "",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from sys import intern
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from pytest_remex.common.typed_json import LARGEST
 from pytest_remex.model import SCRIPT, Config, Identity
@@ -22,7 +20,6 @@ Kind = TypeVar("Kind")
 _CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"}')
 _CHECKSUM_SIZE = len(b', "crc": "00000000"}')
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
-_HEADER = tuple(each.name for each in dataclasses.fields(Header))
 _REQUIRED: Any = object()
 """The default of a field that has none."""
 
@@ -117,7 +114,7 @@ def identity_from_json(data: Json) -> Identity:
 
 def header_to_json(header: Header) -> dict[str, Any]:
     """Return a script's header as JSON, with `script` only if it is not the default."""
-    facts = {name: getattr(header, name) for name in _HEADER}
+    facts = header._asdict()
     if header.script == SCRIPT:
         del facts["script"]
     return facts
@@ -160,8 +157,7 @@ def variant_from_json(data: Json) -> Variant:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Collection:
+class Collection(NamedTuple):
     """Who fetched all outputs of a run's job, as `user@machine`, and on which day."""
 
     job: str
@@ -169,8 +165,7 @@ class Collection:
     on: str
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(NamedTuple):
     """All outputs of jobs were fetched; `jobs` are their ids, by commit."""
 
     by: str
@@ -196,8 +191,7 @@ class Collected:
         return cls(by, on, jobs)
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRun:
+class UpstreamRun(NamedTuple):
     """The run that another one comes after, and what is brought from its run directory.
 
     `job` is its job when the other was submitted; `brought` leads from paths in the other's run
@@ -210,7 +204,7 @@ class UpstreamRun:
     commit: str
     directory: str
     job: str
-    brought: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    brought: Mapping[str, str] = {}
     copied: tuple[str, ...] = ()
     """Those of the paths in this one's run directory that are copies."""
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pytest_remex.common.grouping import grouped
 from pytest_remex.display import counted
@@ -26,8 +25,7 @@ _text = json.JSONEncoder(sort_keys=True).encode
 """Returns a point as text, for a key."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedRun:
+class RecordedRun(NamedTuple):
     """A run, and the launch record that contains it."""
 
     record: LaunchRecord
@@ -64,7 +62,7 @@ class RecordedRun:
     def reached_as(self, remote: Remote) -> RecordedRun:
         """Return the run, reached as a remote is if it is on the same host."""
         reached = self.launch.remote.reached_as(remote)
-        record = replace(self.record, launch=replace(self.launch, remote=reached))
+        record = self.record._replace(launch=self.launch._replace(remote=reached))
         return RecordedRun(record, self.run)
 
 
@@ -75,8 +73,8 @@ def reached_by(runs: Iterable[tuple[RecordedRun, Remote]]) -> list[RecordedRun]:
     for recorded, remote in runs:
         record = recorded.record
         if record.launch.remote.is_same_place(remote):
-            launch = replace(record.launch, remote=remote)
-            record = records.setdefault((record.path, remote), replace(record, launch=launch))
+            launch = record.launch._replace(remote=remote)
+            record = records.setdefault((record.path, remote), record._replace(launch=launch))
         found.append(RecordedRun(record, recorded.run))
     return found
 

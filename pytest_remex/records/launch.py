@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import getpass
 import socket
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_remex.display import one_line
 from pytest_remex.model import Config, Remote
@@ -30,8 +29,7 @@ class NewerRecordError(ValueError):
     """A launch record has a format that this release does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(NamedTuple):
     """The head of a launch record: what was launched, from where, to where, and why (`note`)."""
 
     id: str

@@ -7,7 +7,6 @@ each run the file that got further counts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from pytest_remex.common.grouping import grouped
@@ -55,7 +54,7 @@ def _merge(files: list[LaunchRecord]) -> LaunchRecord:
         if each.tips and not each.own and not each.tidied and each.worker not in swept
     }
     if not record.own:
-        record = replace(record, tips=(), tidied=False)  # they are about another client's branch
+        record = record._replace(tips=(), tidied=False)  # they are about another client's branch
     for other in others:
         runs = dict(record.runs)
         for sha, run in other.runs.items():
@@ -63,10 +62,10 @@ def _merge(files: list[LaunchRecord]) -> LaunchRecord:
         for sha, notes in other.notes.items():
             if sha in runs:
                 runs[sha] = _noted(runs[sha], notes)
-        record = replace(record, runs=runs)
+        record = record._replace(runs=runs)
         if other.own and is_addition(other.path):
-            record = replace(record, tips=other.tips, tidied=other.tidied)
-    return replace(record, swept=swept, left=left)
+            record = record._replace(tips=other.tips, tidied=other.tidied)
+    return record._replace(swept=swept, left=left)
 
 
 def _further(one: RunRecord, other: RunRecord) -> RunRecord:
@@ -74,8 +73,7 @@ def _further(one: RunRecord, other: RunRecord) -> RunRecord:
     ahead, behind = (one, other) if _progress(one) >= _progress(other) else (other, one)
     same = behind.final is not None and behind.final.id == ahead.job
     known = behind.command if behind.job_number == ahead.job_number else ""
-    found = replace(
-        ahead,
+    found = ahead._replace(
         final=ahead.final or (behind.final if same else None),
         collected=_collected(ahead, behind.collected),
         command=ahead.command or known,  # copies have none
@@ -104,8 +102,7 @@ def _noted(run: RunRecord, notes: Mapping[str, Any]) -> RunRecord:
     """Return a run with another file's notes: its final state, who collected it, its names."""
     final = notes.get("final")
     is_end = run.final is None and getattr(final, "id", None) == run.job
-    found = replace(
-        run,
+    found = run._replace(
         final=final if is_end else run.final,
         collected=_collected(run, notes.get("collected")),
         variants=tuple(dict.fromkeys((*run.variants, *notes.get("variants", ())))),

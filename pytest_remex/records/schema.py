@@ -9,9 +9,8 @@ refused. `head` has the first line.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import from_json, to_json
@@ -58,8 +57,7 @@ HAS_JOB = frozenset({Stage.HELD, Stage.RELEASED})
 MAY_HAVE_JOB = HAS_JOB | {Stage.SUBMITTING, Stage.INDOUBT}
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(NamedTuple):
     """One run of a launch: its experiment, recipe number, commit, run directory and job."""
 
     node: str
@@ -117,15 +115,13 @@ class RunRecord:
         return self.stage in MAY_HAVE_JOB or self.job_number > 1
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """The first event of a run; its commit is in the user's repository."""
 
     run: RunRecord
 
 
-@dataclass(frozen=True, slots=True)
-class StageReached:
+class StageReached(NamedTuple):
     """A run has reached a stage. None means unchanged; `why` applies to this stage only."""
 
     commit: str
@@ -139,16 +135,14 @@ class StageReached:
     discarded: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """A job's final state was seen."""
 
     commit: str
     final: Job
 
 
-@dataclass(frozen=True, slots=True)
-class Renamed:
+class Renamed(NamedTuple):
     """From now on a run has another node id, point or parameters."""
 
     commit: str
@@ -167,8 +161,7 @@ class Renamed:
         """Return a run with these names; its names in another sweep become an alias."""
         known = {function_of(each.node): each for each in (*run.aliases, Renamed.of(run))}
         known.pop(function_of(self.node), None)
-        return replace(
-            run,
+        return run._replace(
             node=self.node,
             id=self.id,
             point=self.point,
@@ -178,28 +171,24 @@ class Renamed:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(NamedTuple):
     """Another variant of the grid has this run too: there it is the same experiment."""
 
     commit: str
     variant: Variant
 
 
-@dataclass(frozen=True, slots=True)
-class Pushing:
+class Pushing(NamedTuple):
     """The commit `tip` is about to be pushed to the launch's temporary branch."""
 
     tip: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tidied:
+class Tidied(NamedTuple):
     """The temporary branch has been removed everywhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
+class Swept(NamedTuple):
     """This client removed the temporary branch of another client, which is named by `worker`."""
 
     worker: str
@@ -292,7 +281,7 @@ def event_to_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for ea
         case Collected():
             return event.to_json()
         case Renamed():
-            facts = {k: v for k, v in asdict(event).items() if v or k != "sweep"}
+            facts = {k: v for k, v in event._asdict().items() if v or k != "sweep"}
             return {"state": "RENAMED", **facts}
         case Shared(commit, variant):
             return {"state": "SHARED", "commit": commit, "variant": variant_to_json(variant)}

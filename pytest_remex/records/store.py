@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.io import reading
@@ -37,8 +37,7 @@ ADDED = "~"
 """Separates the launch from the output folder's id in the name of an addition to a record."""
 
 
-@dataclass(frozen=True, slots=True)
-class LaunchRecord:
+class LaunchRecord(NamedTuple):
     """A launch record that was read: its launch, and its runs by commit.
 
     `tips` are the commits that were pushed to its temporary branch; `tidied` means that the branch
@@ -57,9 +56,9 @@ class LaunchRecord:
     own: bool = True
     home: Path | None = None
     owner: str = ""
-    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: Mapping[str, Mapping[str, Any]] = {}
     swept: frozenset[str] = frozenset()
-    left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left: Mapping[str, tuple[str, ...]] = {}
 
     @property
     def worker(self) -> str:
@@ -192,7 +191,7 @@ class _State:
 
     def runs(self) -> dict[str, RunRecord]:
         """Return the runs in their current state, by commit."""
-        runs = {sha: replace(run, **self.changes[sha]) for sha, run in self.introduced.items()}
+        runs = {sha: run._replace(**self.changes[sha]) for sha, run in self.introduced.items()}
         for sha in self.renamed.keys() & runs.keys():
             for names in self.renamed[sha]:
                 runs[sha] = names.apply(runs[sha])
@@ -216,7 +215,7 @@ class _State:
 
 def changed(run: RunRecord, event: StageReached) -> RunRecord:
     """Return a run updated with a stage that it has reached."""
-    return replace(run, **_changes(event))
+    return run._replace(**_changes(event))
 
 
 def _changes(event: StageReached) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_remex.errors import RepositoryError
 from pytest_remex.experiment import Experiment
@@ -42,8 +43,7 @@ ANSWERS = 250
 _FLAT = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",\n ", ": "))
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(NamedTuple):
     """A sweep function's changes to the checkout, removals first.
 
     `ignored` are the new files that .gitignore excludes from the experiment, `leaving` the
@@ -57,8 +57,7 @@ class Patch:
     special: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(NamedTuple):
     """A file of a commit: git's mode and sha, and the size in bytes (0 for a submodule)."""
 
     mode: str

@@ -14,9 +14,8 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, NamedTuple, NoReturn
 
 from pytest_remex import temporary
 from pytest_remex.common import git_environment
@@ -93,8 +92,7 @@ BRANCH = "branch=..."
 """The origin of a base's name in messages, unless an option names it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(NamedTuple):
     """A running git process, with its pipes."""
 
     stdin: IO[bytes]

@@ -14,9 +14,9 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
+from typing import NamedTuple
 
 from pathspec import PathSpec
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
@@ -53,8 +53,7 @@ class FileKind(Enum):
     """Not among the inputs that the sweep declares."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputRules:
+class InputRules(NamedTuple):
     """The rules for a sweep's inputs before the repository is known; `files` are absolute."""
 
     declared: tuple[str, ...] | None

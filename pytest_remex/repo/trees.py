@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pytest_remex.common.grouping import grouped
 from pytest_remex.model import Commit
@@ -28,8 +29,7 @@ SUBMODULE = "160000"
 EXECUTABLE = "100755"
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """A patch's change to one file; without content the file was removed."""
 
     path: bytes
@@ -37,8 +37,7 @@ class Edit:
     content: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
+class TreeEntry(NamedTuple):
     """A file of a tree, with git's mode and hexadecimal id; without an id it was removed."""
 
     path: bytes
@@ -109,8 +108,7 @@ class _Nested:
     folders: dict[bytes, _Nested] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
+class _Folder(NamedTuple):
     """A folder: the ordered lines of its tree object, by sort key; and its raw id."""
 
     lines: Mapping[bytes, bytes]

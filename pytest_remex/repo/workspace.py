@@ -8,7 +8,7 @@ import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -321,7 +321,7 @@ def _after(identity: Identity, named: Named) -> Identity:
         return identity
     before = named.upstream.identity.fingerprint if named.upstream else ""
     both = staged_fingerprint(identity.fingerprint, before, named.brought)
-    return replace(identity, fingerprint=both, inputs=identity.fingerprint)
+    return identity._replace(fingerprint=both, inputs=identity.fingerprint)
 
 
 def _refuse_brought(named: Named, files: set[bytes]) -> None:

@@ -14,8 +14,8 @@ import os
 import stat
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_remex import temporary
 from pytest_remex.errors import SweepError
@@ -176,8 +176,7 @@ def _folders_below(root: bytes, folder: bytes) -> list[bytes]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """The differences from the pinned state: changed and new files, changed and lost folders.
 
     A lost folder was removed or replaced by something else. The files below it count as changed;

@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pytest_remex.errors import SweepError
 
@@ -42,8 +41,7 @@ def header_lines(script: str) -> tuple[str, ...]:
     return tuple(_lines_before_commands(script))
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """An option of a header.
 
     `name` is the long name if the option is known here, else as written; `value` is empty for a
@@ -283,16 +281,14 @@ OURS = frozenset({"clusters", "comment", "hold"})
 """Scheduling options that a launch sets itself, or that only a script may contain."""
 
 
-@dataclass(frozen=True, slots=True)
-class OptionText:
+class OptionText(NamedTuple):
     """Options as the user wrote them; `origin` names the place, for messages."""
 
     origin: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class SbatchOptions:
+class SbatchOptions(NamedTuple):
     """Options by long name, in two layers.
 
     `defaults` come from the ini file and the environment; a point's options override them; `chosen`

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -49,8 +48,7 @@ _HARMLESS = frozenset({
 """Commands that succeed even if the program before them failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What a batch script asks Slurm for; None if it does not say.
 
     `lines` are its #SBATCH lines as written, `shebang` is its first line; `output` and `error` are

@@ -107,7 +107,7 @@ def _find(which: str | Path, variant: Variant) -> Path:
 def _table_of_several(which: str | Path, variant: Variant) -> Path | None:
     """Return the table of a grid that one command runs on several remotes, if it is such a one."""
     try:
-        path = _find(which, replace(variant, remote=""))
+        path = _find(which, variant._replace(remote=""))
     except RemexError:
         return None
     table = read_tables([path])

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_remex.background import BackgroundCall
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport.connection import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +45,7 @@ class Connections:
         return self._open[remote]
 
     def _connect(self, remote: Remote) -> Connection:
-        return connect(remote, prompt=self._prompt, notify=self._notify)
+        return connector(remote)(prompt=self._prompt, notify=self._notify)
 
     def begin(self, remote: Remote) -> None:
         """Begin to connect, and start the agent, while other work is done; `to` waits for it.
@@ -60,8 +59,8 @@ class Connections:
             with suppress(RemoteError):  # the first request says why
                 self.to(remote).start()
         else:
-            to = partial(connect, remote)
-            self._begun[remote] = BackgroundConnection(to, self._prompt, self._notify)
+            connect = connector(remote)
+            self._begun[remote] = BackgroundConnection(connect, self._prompt, self._notify)
 
     def drop_broken(self) -> None:
         """Close those whose link broke; `to` opens them again without prompting the user.
@@ -85,6 +84,14 @@ class Connector(Protocol):
 
     def __call__(self, *, prompt: Prompt | None, notify: Notify) -> Connection:
         """Return the open connection."""
+
+
+def connector(remote: Remote) -> Connector:
+    """Return what opens a connection to a remote."""
+    # a dry run and an offline collect connect to nothing
+    from pytest_remex.transport.connection import connect  # noqa: PLC0415
+
+    return partial(connect, remote)
 
 
 class BackgroundConnection:

@@ -12,7 +12,7 @@ import time
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex import io
 from pytest_remex.common.files import is_regular
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 STAGING = ".remex-staging"
 
 
-@dataclass(frozen=True, slots=True)
-class TransferProgress:
+class TransferProgress(NamedTuple):
     """How far a transfer is: complete files, bytes received, and bytes per second."""
 
     files: int
@@ -38,8 +37,7 @@ class TransferProgress:
         return cls(files, size, size / max(time.monotonic() - begun, 1e-3))
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """Files to copy, with their modification times.
 
     Attributes:

@@ -26,6 +26,7 @@ import pytest_remex.pytest_plugin.clean
 import pytest_remex.pytest_plugin.collect
 import pytest_remex.pytest_plugin.dry_run
 import pytest_remex.pytest_plugin.log
+import pytest_remex.pytest_plugin.plan
 import pytest_remex.pytest_plugin.status
 import pytest_remex.pytest_plugin.submit
 import pytest_remex.report

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -244,8 +243,7 @@ def _unknown(effective: EffectiveConfig, controls: KnownControls) -> Iterator[st
                     yield f"{one.path.name} line {one.line}: {doubt}"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownControls:
+class KnownControls(NamedTuple):
     """The settings of each namelist group of an installed MESA, all in lower case.
 
     Args:
@@ -256,7 +254,7 @@ class KnownControls:
     """
 
     names: Mapping[str, frozenset[str]]
-    kinds: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    kinds: Mapping[tuple[str, str], str] = {}
     integers: frozenset[str] = frozenset()
 
     def doubt(self, group: str, name: str) -> str | None:

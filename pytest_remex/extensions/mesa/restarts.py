@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.common.paths import leads_out
 from pytest_remex.errors import NamelistError
@@ -46,8 +45,7 @@ _ADD_RE_ALL = "add a script re_all that takes a photo and runs the rest"
 _MODELS = "*.mod"
 
 
-@dataclass(frozen=True, slots=True)
-class Restart:
+class Restart(NamedTuple):
     """How a run continues.
 
     Args:
@@ -212,11 +210,10 @@ def restart_of(run: Run, files: Sequence[RunFile] | None, memo: object) -> Resta
     new = [each for each in files or () if not memo.has(each)] if listed else None
     how = find_restart(new, memo.texts, log, memo.folders, memo.stars)
     by_bash = how.command and how.command[0].removeprefix("./") in memo.not_executable
-    return replace(how, command=("bash", *how.command)) if by_bash else how
+    return how._replace(command=("bash", *how.command)) if by_bash else how
 
 
-@dataclass(frozen=True, slots=True)
-class WorkDirectory:
+class WorkDirectory(NamedTuple):
     """What the patched checkout of a run says about restarts."""
 
     texts: Mapping[str, str]

@@ -9,7 +9,7 @@ from support.proxy import Proxy
 from support.sshd import TRANSPORT, SshServer
 
 from pytest_remex import Remote
-from pytest_remex.transport import connect
+from pytest_remex.transport.connection import connect
 
 
 def pytest_generate_tests(metafunc):

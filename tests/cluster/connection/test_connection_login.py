@@ -17,7 +17,9 @@ from support.sshd import HOST, SshServer, make_key
 from pytest_remex import Remote
 from pytest_remex.common.protocol import ListOutputs
 from pytest_remex.errors import ConnectionLostError, RemoteError, UnreachableError
-from pytest_remex.transport import Connections, connect, login_shell
+from pytest_remex.transport import login_shell
+from pytest_remex.transport.connection import connect
+from pytest_remex.transport.connections import Connections
 
 ASKED_IN_A_LOGIN = re.compile(rb"receive packet: type (?:5|50) ")
 """How sshd logs SSH_MSG_SERVICE_REQUEST and SSH_MSG_USERAUTH_REQUEST, each of which it answers."""

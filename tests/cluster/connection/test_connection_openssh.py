@@ -13,7 +13,7 @@ from support.sshd import SshServer, make_key
 
 from pytest_remex import Remote
 from pytest_remex.errors import ConnectionLostError, RemoteError, UnreachableError
-from pytest_remex.transport import connect
+from pytest_remex.transport.connection import connect
 
 pytestmark = pytest.mark.transports("openssh")
 
@@ -162,7 +162,7 @@ def test_second_factor_without_anybody(home, runs):
 HOLD = """
 import sys
 from pytest_remex import Remote
-from pytest_remex.transport import connect
+from pytest_remex.transport.connection import connect
 with connect(Remote("cluster", runs=sys.argv[1], transport="openssh")) as connection:
     print(connection.host, flush=True)
     sys.stdin.read()

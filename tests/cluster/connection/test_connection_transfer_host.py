@@ -7,7 +7,7 @@ from support.sshd import SshServer
 
 from pytest_remex import Remote
 from pytest_remex.errors import ConnectionLostError, RemoteError
-from pytest_remex.transport import connect
+from pytest_remex.transport.connection import connect
 
 
 @pytest.fixture(scope="module")

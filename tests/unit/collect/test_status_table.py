@@ -1,6 +1,5 @@
 """The status table fits any terminal, cuts no word, and shows the most telling rows."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,7 +80,7 @@ def test_columns():
 
 def test_several_sweeps():
     """If there are several sweeps, a column names them."""
-    other = replace(LAUNCH, id="zams_2026_01_31_12_30_00", name="zams")
+    other = LAUNCH._replace(id="zams_2026_01_31_12_30_00", name="zams")
     lines = shown([row(1), row(2, launch=other)])
     assert lines[1].startswith("launch zams_2026_01_31_12_30_00 and 1 older one, ")
     assert lines[3].split()[:2] == ["sweep", "mass"]

@@ -1,6 +1,5 @@
 """The decisions of submit on an experiment."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -63,11 +62,11 @@ def test_interrupted_elsewhere(stage):
 def test_continued_elsewhere(stage):
     """A run that another client was continuing is not started again: only it has the command."""
     here = recorded(stage)
-    there = replace(here, run=replace(here.run, job_number=2))
+    there = here._replace(run=here.run._replace(job_number=2))
     assert decide(KnownRuns(there), NEVER) is Decision.ELSEWHERE
     assert decide(KnownRuns(there), RETRY) is Decision.ELSEWHERE
     assert decide(KnownRuns(there), ALWAYS) is Decision.AGAIN
-    here = replace(there, run=replace(there.run, command="./re x100"))
+    here = there._replace(run=there.run._replace(command="./re x100"))
     assert decide(KnownRuns(here), NEVER) is Decision.FINISH
 
 
@@ -176,7 +175,7 @@ def test_the_recipe_of_a_retry(state):
     job = Job("1", state) if state else None
     run = recorded(Stage.RELEASED)
     for number in range(3):
-        made = RecordedRun(run.record, replace(run.run, recipe=number))
+        made = RecordedRun(run.record, run.run._replace(recipe=number))
         known = KnownRuns(made, recipes=3)
         moves = state in {JobState.FAILED, JobState.COMPLETED} and number < 2
         assert known.recipe_after(job) == number + moves
@@ -194,4 +193,4 @@ def test_a_failed_check_with_a_recipe_left(verdict, decision):
     done = Job("1", JobState.COMPLETED)
     known = KnownRuns(recorded(Stage.RELEASED), verdict=verdict, recipes=2)
     assert decide(known, RETRY, done) is decision
-    assert decide(replace(known, recipes=1), RETRY, done) is Decision.ALREADY
+    assert decide(known._replace(recipes=1), RETRY, done) is Decision.ALREADY

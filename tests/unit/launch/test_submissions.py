@@ -1,7 +1,5 @@
 """The runs that one sbatch submits, and the cost of a launch, in numbers and in words."""
 
-from dataclasses import replace
-
 import pytest
 
 from pytest_remex.launch.options import Grouping, GroupingKind
@@ -52,7 +50,7 @@ def test_keys_stay():
 
 def test_a_submission_stays_whole():
     """A run that was once part of an array is submitted with all of it, and only once."""
-    members = [replace(each, submission="array-x") for each in RUNS]
+    members = [each._replace(submission="array-x") for each in RUNS]
     (again,) = form_submissions(members[:3], {"array-x": members}, Grouping(), 100)
     assert again.key == "array-x"
     assert len(again.runs) == 10

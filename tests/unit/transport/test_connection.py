@@ -8,7 +8,8 @@ import pytest
 
 from pytest_remex import Remote
 from pytest_remex.common.protocol import LOCAL, Host, LookAtHost
-from pytest_remex.transport import Connections, connect
+from pytest_remex.transport.connection import connect
+from pytest_remex.transport.connections import Connections
 
 
 def test_local_agent(tmp_path):
@@ -55,7 +56,8 @@ def _agents():
 def test_local_default_loads_no_ssh():
     """Without a host, Fabric and paramiko are not loaded: they take half a second."""
     program = (
-        "import sys; from pytest_remex import Remote; from pytest_remex.transport import connect\n"
+        "import sys; from pytest_remex import Remote\n"
+        "from pytest_remex.transport.connection import connect\n"
         "connect(Remote(None)).close(); print({'fabric', 'paramiko', 'invoke'} & set(sys.modules))"
     )
     run = subprocess.run(

@@ -7,8 +7,8 @@ from support.daemons import wait_until
 
 from pytest_remex import Remote
 from pytest_remex.errors import RemoteError
-from pytest_remex.transport import Connections, connect
-from pytest_remex.transport.connections import BackgroundConnection
+from pytest_remex.transport.connection import connect
+from pytest_remex.transport.connections import BackgroundConnection, Connections
 
 
 def asking(folder, *questions):

@@ -105,9 +105,7 @@ class Preparer:
         self, item: pytest.Function, repo: Repo, remote: Remote
     ) -> AbstractContextManager[Path]:
         """Let an experiment use the scratch checkout of its base commit."""
-        mode = self._context.settings.mode
-        # a plan asks a cluster only after the first patch
-        if mode is ModeName.SUBMIT or (mode is ModeName.PLAN and remote.host is None):
+        if self._context.settings.mode is ModeName.SUBMIT and remote.host is not None:
             self._context.connections.begin(remote)  # while git makes the checkout
         return checkout(partial(workspace_of, self._workspaces, item, repo))
 

@@ -121,6 +121,7 @@ class SubmitMode(Mode):
         if candidate.outcome.state in NOT_SENT:
             say(item, _word(candidate.outcome))
             skip(_why_not_sent(candidate.outcome))
+        self.context.connections.begin(remote)  # while the others are prepared
 
     def finish(self) -> None:
         """Wait for the batch that is being sent, and report what is left."""

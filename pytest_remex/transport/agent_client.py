@@ -167,7 +167,7 @@ class AgentClient:
                 if isinstance(event, End):
                     return
                 if isinstance(event, Error):
-                    raise self._error(event)
+                    raise error_of(event, self._place)
                 if wrong := [name for name in _subjects(event) if asked and name not in asked]:
                     what = f"{self._place} answered about {wrong[0]!r}, which was not requested"
                     raise self._lost(what, work)
@@ -179,7 +179,7 @@ class AgentClient:
         """Receive one event, and queue it for the request that it answers."""
         number, event = self._next_event(work)
         if not number and isinstance(event, Error):  # from before the first request
-            raise self._error(event)
+            raise error_of(event, self._place)
         if number in self._unread:
             self._unread[number].append(event)
 
@@ -246,12 +246,6 @@ class AgentClient:
         self._noise.append(bytes(rest[-KEPT:]))
         self._lines.put(None)
 
-    def _error(self, event: Error) -> RemoteError:
-        error = RemoteError(f"{self._place}: {event.message}")
-        if event.detail:
-            error.add_note(event.detail)
-        return error
-
     def _no_more(self, work: str) -> RemoteError:
         """Return why no more lines come: the agent did not start, it ended, or the link broke."""
         if self._is_endless:
@@ -276,6 +270,14 @@ class AgentClient:
         noise = b"\n".join(self._noise)[-KEPT:]
         text = str(self._errors) or last_lines(noise)
         return f", after {text!r}" if text else ""
+
+
+def error_of(event: Error, place: str) -> RemoteError:
+    """Return the error that an agent answered with, on a machine that is named `place`."""
+    error = RemoteError(f"{place}: {event.message}")
+    if event.detail:
+        error.add_note(event.detail)
+    return error
 
 
 def _objects(request: Request) -> Iterator[str]:

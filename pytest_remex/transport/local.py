@@ -10,19 +10,59 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from pytest_remex.agent.serve import answer
+from pytest_remex.agent.wire import Reply
 from pytest_remex.common.files import FilesBelow
+from pytest_remex.common.protocol import Error, ListOutputs
+from pytest_remex.common.records import ReadRecords
 from pytest_remex.errors import RemoteError
+from pytest_remex.transport.agent_client import error_of
 from pytest_remex.transport.base import CHUNK
 from pytest_remex.transport.transfer import STAGING, FolderMaker, TransferProgress, unwritable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from pytest_remex.common.protocol import End, Event, Request
     from pytest_remex.transport.transfer import Transfer
 
 
+READS = (ListOutputs, ReadRecords)
+"""Requests that change nothing: to start an agent for one takes longer than to answer it here."""
 SETTLED = 2.0
 """Seconds since the last write after which a file counts as complete, and is hard-linked."""
+
+
+class _Answer(Reply):
+    """The answer to a request in this process."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    @property
+    def disconnected(self) -> bool:
+        """See `Reply`."""
+        return False
+
+    def send(self, event: Event) -> None:
+        """See `Reply`."""
+        self.events.append(event)
+
+    def end(self, event: End | Error) -> None:
+        """See `Reply`."""
+        if isinstance(event, Error):
+            raise error_of(event, LocalTransport.place)
+
+
+def answer_here(request: Request) -> Iterator[Event]:
+    """Answer a request that changes nothing as an agent does, without one.
+
+    Raises:
+        RemoteError: The answer is an error.
+    """
+    answered = _Answer()
+    answer(request, answered)
+    return iter(answered.events)
 
 
 class LocalTransport:

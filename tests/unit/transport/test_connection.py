@@ -7,7 +7,10 @@ import sys
 import pytest
 
 from pytest_remex import Remote
-from pytest_remex.common.protocol import LOCAL, Host, LookAtHost
+from pytest_remex.common.parts import ListedRun
+from pytest_remex.common.protocol import LOCAL, Host, ListOutputs, LookAtHost
+from pytest_remex.common.records import ReadRecords
+from pytest_remex.errors import RemoteError
 from pytest_remex.transport.connection import connect
 from pytest_remex.transport.connections import Connections
 
@@ -44,6 +47,24 @@ def test_the_agent_of_this_machine_starts_early(tmp_path):
     assert _agents() == [agent]
     connections.close()
     assert not _agents()
+
+
+def test_what_only_reads_starts_no_agent_here(tmp_path):
+    """On this machine, requests that change nothing are answered without an agent."""
+    runs = tmp_path / "runs"
+    listed = ListOutputs(str(runs), [ListedRun("r", ["*.txt"])])
+    with connect(Remote(None, runs=str(runs))) as connection:
+        assert not list(connection.ask(ReadRecords(str(runs), {})))
+        with pytest.raises(RemoteError, match=f"^this machine: there is no runs folder {runs}"):
+            list(connection.ask(listed))
+        (runs / "r" / ".remex").mkdir(parents=True)
+        (runs / "r" / ".remex" / "run.json").write_text("{}")
+        (runs / "r" / "out.txt").write_text("text")
+        (here,) = connection.ask(listed)
+        assert not _agents()
+        connection.start()
+        assert list(connection.ask(listed)) == [here]
+        assert len(_agents()) == 1
 
 
 def _agents():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,12 @@ class GuardedHooks:
             self._reported.add(f"{name} {place}")
             message = "".join(traceback.format_exception_only(error)).strip()
             self._tell(f"the hook {name} at {place} raised {message}; its result is left out")
+
+
+def modules_of(callers: Iterable[pluggy.HookCaller]) -> list[str]:
+    """Return the names of the modules of the plugins that implement hooks."""
+    plugins = [hook.plugin for caller in callers for hook in caller.get_hookimpls()]
+    return [str(getattr(plugin, "__name__", type(plugin).__module__)) for plugin in plugins]
 
 
 @contextmanager

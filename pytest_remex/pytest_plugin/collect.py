@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from rich import filesize
@@ -106,12 +106,18 @@ class CollectMode(Mode):
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
-        """Report what another process judged, in the item's turn."""
-        reports = self._processes.wait_for(item)
-        if reports is None or not isinstance(item, pytest.Function):
+        """Report what needs no fixtures here: another process judged it, or its verdict is kept."""
+        if not isinstance(item, pytest.Function):
             return None
-        self._take(item, reports)
-        log_reports(item, itertools.chain(reports, _torn_down(item, nextitem)))
+        collected = self._collected.get(item.nodeid)
+        if (theirs := self._processes.wait_for(item)) is not None:
+            self._take(item, theirs)
+            log_reports(item, itertools.chain(theirs, _torn_down(item, nextitem)))
+        elif collected is not None and self._judging.needs_nothing(item, collected):
+            self._judging.begin(item, collected)
+            log_reports(item, _without_fixtures(item, nextitem, self._judging.judge))
+        else:
+            return None
         return True
 
     @pytest.hookimpl(wrapper=True)
@@ -333,15 +339,37 @@ class CollectMode(Mode):
         return pending
 
 
+def _without_fixtures(
+    item: pytest.Function, nextitem: pytest.Item | None, judge: Callable[[pytest.Function], None]
+) -> Iterator[pytest.TestReport]:
+    """Judge an item without its fixtures, and yield its reports."""
+    yield _report_of(item, "setup", lambda: None)
+    yield _report_of(item, "call", lambda: judge(item))
+    yield _report_of(item, "teardown", lambda: _tear_down(item, nextitem))
+
+
+def _report_of(
+    item: pytest.Item, when: Literal["setup", "call", "teardown"], step: Callable[[], None]
+) -> pytest.TestReport:
+    passed_on = (pytest.exit.Exception, KeyboardInterrupt)
+    call = pytest.CallInfo.from_call(step, when, reraise=passed_on)
+    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    return report
+
+
 def _torn_down(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[pytest.TestReport]:
     """Tear down the fixtures that items judged here have left and the next item does not use.
 
     Yield a report if that failed.
     """
-    state = item.session._setupstate  # noqa: SLF001 - as pytest's own pytest_runtest_teardown does
-    call = pytest.CallInfo.from_call(lambda: state.teardown_exact(nextitem), "teardown")
+    call = pytest.CallInfo.from_call(lambda: _tear_down(item, nextitem), "teardown")
     if call.excinfo:
         yield pytest.TestReport.from_item_and_call(item, call)
+
+
+def _tear_down(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    state = item.session._setupstate  # noqa: SLF001 - as pytest's own pytest_runtest_teardown does
+    state.teardown_exact(nextitem)
 
 
 def _where_results_are(sweep: str, settings: Settings) -> str:

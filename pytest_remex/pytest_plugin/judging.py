@@ -18,7 +18,7 @@ from pytest_remex.collect.runs import CollectedRun, was_cleaned
 from pytest_remex.common.jobs import JobState
 from pytest_remex.display import clean
 from pytest_remex.errors import RemexError
-from pytest_remex.hooks import GuardedHooks
+from pytest_remex.hooks import OURS, GuardedHooks, modules_of
 from pytest_remex.model import Repo
 from pytest_remex.names import CHANGED
 from pytest_remex.pytest_plugin import preparation
@@ -28,6 +28,7 @@ from pytest_remex.pytest_plugin.handover import Collect
 from pytest_remex.pytest_plugin.item_outcomes import failing_plainly, reason_of, say, skip
 from pytest_remex.pytest_plugin.items import (
     FIXTURE,
+    PLACES,
     experiment_of,
     parameters_of,
     places_of,
@@ -38,6 +39,9 @@ from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import body_of
 from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.tables.stored import RecordedRows, UpstreamMeasures
+
+PLAIN_MARKS = frozenset({"parametrize", "sweep", "usefixtures"})
+"""The marks with which an item's outcome is that of its check."""
 
 
 class Judging:
@@ -60,6 +64,7 @@ class Judging:
     ) -> None:
         self._settings = settings
         self._tell = tell
+        self._is_plain = _runs_items_plainly(config)
         self._workspaces = Workspaces(kept=False)
         self._keeper = VerdictKeeper(_ini_texts(config), collect.code)
         self._found: dict[str, KeptVerdict | None] = {}
@@ -97,6 +102,12 @@ class Judging:
         """Return whether an item's own check has to run."""
         is_completed = collected.job.state is JobState.COMPLETED
         return is_completed and self._find(item, collected) is None
+
+    def needs_nothing(self, item: pytest.Function, collected: CollectedRun) -> bool:
+        """Return whether an item's verdict is kept, and nothing else has a part in its outcome."""
+        is_completed = collected.job.state is JobState.COMPLETED
+        is_plain = self._is_plain and _has_plain_marks(item) and not _depends_on_more(item)
+        return is_completed and is_plain and self._find(item, collected) is not None
 
     @contextmanager
     def checkout(
@@ -212,8 +223,27 @@ def _ini_texts(config: pytest.Config) -> list[str]:
 
 def _depends_on_more(item: pytest.Function) -> bool:
     """Return whether a check may depend on more than its run and its code: on other fixtures."""
-    known = {FIXTURE, "repo", "remote", *item.callspec.params}
+    known = {FIXTURE, *PLACES, *filter(partial(_is_value, item), item.callspec.params)}
     return bool(set(item.fixturenames) - known) or item.get_closest_marker("xfail") is not None
+
+
+def _is_value(item: pytest.Function, parameter: str) -> bool:
+    """Return whether a parameter is a value itself, and not one for a fixture of the user."""
+    definitions = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - as in `items.arguments`
+    return all(each.func.__module__ == "_pytest.python" for each in definitions.get(parameter, ()))
+
+
+def _runs_items_plainly(config: pytest.Config) -> bool:
+    """Return whether only pytest and this package have a part in setting up and running items."""
+    hook = config.hook
+    callers = (hook.pytest_runtest_setup, hook.pytest_runtest_call, hook.pytest_runtest_teardown)
+    known = all(name.startswith((OURS, "_pytest.")) for name in modules_of(callers))
+    return known and not config.option.setupshow
+
+
+def _has_plain_marks(item: pytest.Function) -> bool:
+    """Return whether no mark of an item, such as skipif, may decide on its outcome."""
+    return PLAIN_MARKS.issuperset(mark.name for mark in item.iter_markers())
 
 
 def _is_about_output(judge: RunJudge, error: BaseException) -> bool:

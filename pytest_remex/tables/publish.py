@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.display import Progress
-from pytest_remex.hooks import GuardedHooks
+from pytest_remex.hooks import OURS, GuardedHooks, modules_of
 from pytest_remex.io import prepare_output_folder, replace_file, writing
 from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, results_folder
 from pytest_remex.tables.stored import discard, recorded_rows
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 STAMP = ".collected"
 MAKERS = ("pytest-remex", "pandas", "plotly", "Pillow", "Jinja2")
 """The packages whose version affects the content of the files."""
-OURS = "pytest_remex."
 FILES = ("results.csv", "results.json", "report.html", "links")
 
 
@@ -177,8 +176,7 @@ class Stamp:
 def _is_ours_alone(hook: pluggy.HookRelay) -> bool:
     """Return whether only this package contributes to the files: other code may have changed."""
     callers = (hook.pytest_remex_figures, hook.pytest_remex_link_name, hook.pytest_remex_uniform)
-    plugins = [impl.plugin for caller in callers for impl in caller.get_hookimpls()]
-    return all(_module(plugin).startswith(OURS) for plugin in plugins)
+    return all(name.startswith(OURS) for name in modules_of(callers))
 
 
 def _facts(group: Sequence[JudgedRun], options: PublishOptions) -> Iterator[object]:
@@ -198,10 +196,6 @@ def _release(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ""
-
-
-def _module(plugin: object) -> str:
-    return str(getattr(plugin, "__name__", type(plugin).__module__))
 
 
 def _signature(path: Path) -> tuple[int, int] | None:

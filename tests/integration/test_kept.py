@@ -186,3 +186,89 @@ def test_a_failed_teardown_is_not_kept(collected):
     for _ in range(2):
         collected.pytest("--remex-collect").assert_outcomes(passed=3, errors=3)
         assert judged(collected) == 3
+
+
+COUNTED_REPO = """
+import pytest
+from pathlib import Path
+from pytest_remex import Repo
+
+@pytest.fixture
+def repo():
+    with Path("set_up").open("a") as file:
+        file.write("x")
+    return Repo(".")
+"""
+
+
+def test_a_kept_verdict_needs_no_fixtures(collected):
+    """Fixtures are set up to fetch, and not once more for each run whose verdict is kept."""
+    collected.write("conftest.py", COUNTED_REPO)
+    counts = []
+    for _ in range(2):
+        (collected.path / "set_up").write_text("")
+        collected.pytest("--remex-collect").assert_outcomes(passed=3)
+        counts.append(len((collected.path / "set_up").read_text()))
+    assert counts == [3, 1]
+
+
+SKIPPING = """import pytest
+
+def pytest_runtest_setup():
+    if Path("skips").exists():
+        pytest.skip("not now")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("sweeps.py", "@sweep(", "@pytest.mark.skipif('Path(\"skips\").exists()')\n@sweep("),
+        ("conftest.py", "import pytest\n", SKIPPING),
+    ],
+)
+def test_a_kept_verdict_is_skipped_as_others_are(collected, name, before, after):
+    """What skips an experiment, a mark or a hook of the user, does so if its verdict is kept."""
+    collected.write("conftest.py", COUNTED_REPO)
+    collected.edit(name, before, after)
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    collected.pytest("--remex-collect").stdout.fnmatch_lines(["3 verdicts kept*"])
+    (collected.path / "skips").touch()
+    collected.pytest("--remex-collect").assert_outcomes(skipped=3)
+
+
+REFERENCED = """
+import pytest
+from pathlib import Path
+from pytest_remex import sweep
+
+@pytest.fixture(params=["low"])
+def reference():
+    return float(Path("reference").read_text())
+
+@sweep({"a": [1, 2, 3]}, fetch=["result.txt"])
+def grid(experiment, reference):
+    (experiment.path / "input.txt").write_text(f"a = {experiment.config['a']}\\n")
+    run = yield
+    assert float((run.path / "result.txt").read_text().partition("=")[2]) < reference
+"""
+
+
+def test_a_fixture_with_parameters_is_a_doubt(project):
+    """What a fixture reads is not known, also if its parameter is a part of the node id."""
+    project.write("reference", "9\n")
+    project.sweeps(REFERENCED)
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    project.write("reference", "3\n")
+    project.pytest("--remex-collect").assert_outcomes(passed=2, failed=1)
+
+
+def test_a_value_as_a_parameter_is_no_doubt(project):
+    """A verdict is kept if the function has a parameter beside the point that is a value."""
+    fixture = REFERENCED[REFERENCED.index("@pytest") : REFERENCED.index("@sweep")]
+    project.sweeps(REFERENCED.replace(fixture, "@pytest.mark.parametrize('reference', [9.0])\n"))
+    project.ran()
+    for _ in range(2):
+        last = project.pytest("--remex-collect")
+    last.stdout.fnmatch_lines(["3 verdicts kept*"])

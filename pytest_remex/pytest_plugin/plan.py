@@ -15,9 +15,7 @@ from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
 from pytest_remex.pytest_plugin.item_outcomes import Markup, failing_plainly, say
 from pytest_remex.pytest_plugin.items import places_of, stopped_after, was_stopped
 from pytest_remex.pytest_plugin.mode import Mode, ModeContext
-from pytest_remex.pytest_plugin.preparation import (
-    refuse_without_upstream,
-)
+from pytest_remex.pytest_plugin.preparation import refuse_without_upstream
 from pytest_remex.pytest_plugin.replicates import AskedReplicates
 from pytest_remex.repo.workspace import Workspaces
 

@@ -143,12 +143,12 @@ def test_frozen_link(opened, proxy):
 @pytest.mark.transports("fabric", "openssh")
 def test_frozen_upload(opened, proxy, runs):
     """A link that freezes under a large request counts as lost as well."""
-    connection = answered(opened, idle_timeout=2)
+    connection = answered(opened, idle_timeout=1)
     proxy.freeze_after(5_000_000)
     with pytest.raises(ConnectionLostError):
         list(connection.ask(large_request(runs, 100_000_000)))
     connection.close()
-    assert time.monotonic() - proxy.frozen_at < 8
+    assert time.monotonic() - proxy.frozen_at < 7.8
 
 
 def test_slow_work(opened, runs, proxy):

@@ -19,6 +19,12 @@ from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
 from pytest_remex.pytest_plugin.command_line import PREPARING, ModeName
 from pytest_remex.pytest_plugin.endings import PlainEnd, remember_failed_checks
+from pytest_remex.pytest_plugin.fixtures import (
+    ITEM,
+    fixtures_of,
+    refuse_own_remote,
+    refuse_test_cases,
+)
 from pytest_remex.pytest_plugin.item_outcomes import (
     WORD,
     forget_xfail,
@@ -28,19 +34,15 @@ from pytest_remex.pytest_plugin.item_outcomes import (
 )
 from pytest_remex.pytest_plugin.items import (
     FIXTURE,
-    ITEM,
     MODE,
     PARAMETERS,
     PROCESSES,
     WORKERS,
     FunctionParameters,
     experiments,
-    fixtures_of,
     is_experiment,
     judges_for_another,
     put_variants,
-    refuse_own_remote,
-    refuse_test_cases,
     share_locations,
 )
 from pytest_remex.pytest_plugin.memory import PeriodicFreeze, ReportsNotShown, freeze

@@ -16,7 +16,7 @@ from pytest_remex import names
 from pytest_remex.common import paths
 from pytest_remex.common.jobs import JobState
 from pytest_remex.launch.candidate import State
-from pytest_remex.pytest_plugin import items
+from pytest_remex.pytest_plugin.fixtures import fixtures_of
 
 PLACES = {
     "In a runs folder's": f"<runs>/{paths.REMEX}/",
@@ -30,7 +30,7 @@ PLACES = {
 def fixtures() -> dict[str, str]:
     """Return the fixtures, with their scope and what they are for."""
     found = {}
-    for node in ast.walk(ast.parse(inspect.getsource(items))):
+    for node in ast.walk(ast.parse(inspect.getsource(fixtures_of))):
         marks = getattr(node, "decorator_list", ())
         calls = [mark for mark in marks if ast.unparse(mark).startswith("pytest.fixture")]
         if calls and isinstance(node, ast.FunctionDef):

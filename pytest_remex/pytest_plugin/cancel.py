@@ -10,8 +10,7 @@ from pytest_remex.display import counted, some_of
 from pytest_remex.launch.cancel import Canceller
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.item_outcomes import fail
-from pytest_remex.pytest_plugin.items import was_stopped
-from pytest_remex.pytest_plugin.mode import ModeContext
+from pytest_remex.pytest_plugin.mode import ModeContext, was_stopped
 from pytest_remex.pytest_plugin.query_mode import QueryMode
 from pytest_remex.pytest_plugin.selection import FoundRuns, query_options
 from pytest_remex.pytest_plugin.status import StatesShown

@@ -16,8 +16,7 @@ from pytest_remex.display import counted
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.item_outcomes import fail, say, skip
-from pytest_remex.pytest_plugin.items import STOPPED, was_stopped
-from pytest_remex.pytest_plugin.mode import ModeContext
+from pytest_remex.pytest_plugin.mode import STOPPED, ModeContext, was_stopped
 from pytest_remex.pytest_plugin.query_mode import QueryMode
 from pytest_remex.pytest_plugin.selection import FoundRuns, query_options
 from pytest_remex.records.index import RecordedRun

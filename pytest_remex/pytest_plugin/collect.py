@@ -36,11 +36,10 @@ from pytest_remex.pytest_plugin.items import (
     WORKERS,
     FunctionParameters,
     experiments,
-    stopped_after,
     sweep_for,
 )
 from pytest_remex.pytest_plugin.judging import Judging
-from pytest_remex.pytest_plugin.mode import NOT_ENDED, Mode, ModeContext
+from pytest_remex.pytest_plugin.mode import NOT_ENDED, Mode, ModeContext, stopped_after
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.processes import NoOtherProcesses, OtherProcesses
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end

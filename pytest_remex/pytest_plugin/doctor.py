@@ -13,8 +13,9 @@ from pytest_remex.common.protocol import FAULT, FINE, Check
 from pytest_remex.launch.doctor import diagnose
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts
+from pytest_remex.pytest_plugin.fixtures import place_key, places_of
 from pytest_remex.pytest_plugin.item_outcomes import fail
-from pytest_remex.pytest_plugin.items import place_key, places_of, sweep_for
+from pytest_remex.pytest_plugin.items import sweep_for
 from pytest_remex.pytest_plugin.mode import Mode, ModeContext
 from pytest_remex.pytest_plugin.query_mode import leave_fixtures_out
 from pytest_remex.transport.connection import connect

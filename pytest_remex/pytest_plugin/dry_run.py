@@ -11,8 +11,8 @@ from pytest_remex.experiment import Experiment
 from pytest_remex.hooks import GuardedHooks
 from pytest_remex.launch.preparation import CheckoutCopies, differing_files
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
-from pytest_remex.pytest_plugin.items import places_of, stopped_after
-from pytest_remex.pytest_plugin.mode import Mode, ModeContext
+from pytest_remex.pytest_plugin.fixtures import places_of
+from pytest_remex.pytest_plugin.mode import Mode, ModeContext, stopped_after
 from pytest_remex.pytest_plugin.preparation import (
     ConfigChecks,
     Preparer,

@@ -24,14 +24,13 @@ from pytest_remex.names import CHANGED
 from pytest_remex.pytest_plugin import preparation
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
+from pytest_remex.pytest_plugin.fixtures import PLACES, places_of
 from pytest_remex.pytest_plugin.handover import Collect
 from pytest_remex.pytest_plugin.item_outcomes import failing_plainly, reason_of, say, skip
 from pytest_remex.pytest_plugin.items import (
     FIXTURE,
-    PLACES,
     experiment_of,
     parameters_of,
-    places_of,
     use_recipe,
     variant_of,
 )

@@ -30,6 +30,8 @@ from pytest_remex.transport.connections import Connections
 Checkout: TypeAlias = Callable[[pytest.Function, Repo, Remote], AbstractContextManager[Path]]
 NOT_ENDED = 10
 """The exit code if nothing failed, but some experiments have not ended."""
+STOPPED = "the same command again: stopped before the states were known"
+"""What to do next if a run was stopped before it asked about jobs."""
 SHOWS_EXAMPLES = PREPARING | {ModeName.COLLECT}
 """The modes in which pytest prints one failure per cause: the others show failures themselves."""
 
@@ -185,3 +187,15 @@ class ModeHooks:
             self._examples.show_all()
         self._mode.summarize()
         self._mode.terminal.summary(f"remex {self._mode.settings.mode}")
+
+
+def was_stopped(session: pytest.Session) -> bool:
+    """Return whether a run ended before its last item, by Ctrl-C or an error about all items."""
+    return session.exitstatus == pytest.ExitCode.INTERRUPTED
+
+
+def stopped_after(done: int, session: pytest.Session) -> str:
+    """Return what to do after a run that was stopped; empty if it was not."""
+    total = len(session.items)
+    text = f"the same command again (stopped after {done} of {total} experiments)"
+    return text if was_stopped(session) else ""

@@ -12,9 +12,9 @@ from pytest_remex.launch.plan import Plan, recipe_of_retry, tree
 from pytest_remex.launch.preparation import CheckoutCopies
 from pytest_remex.pytest_plugin.dry_run import Trials, next_step
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
+from pytest_remex.pytest_plugin.fixtures import places_of
 from pytest_remex.pytest_plugin.item_outcomes import Markup, failing_plainly, say
-from pytest_remex.pytest_plugin.items import places_of, stopped_after, was_stopped
-from pytest_remex.pytest_plugin.mode import Mode, ModeContext
+from pytest_remex.pytest_plugin.mode import Mode, ModeContext, stopped_after, was_stopped
 from pytest_remex.pytest_plugin.preparation import refuse_without_upstream
 from pytest_remex.pytest_plugin.replicates import AskedReplicates
 from pytest_remex.repo.workspace import Workspaces

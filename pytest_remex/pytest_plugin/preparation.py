@@ -25,14 +25,12 @@ from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.command_line import ModeName
+from pytest_remex.pytest_plugin.fixtures import arguments, is_pinned, places_of
 from pytest_remex.pytest_plugin.item_outcomes import fail, failing_plainly
 from pytest_remex.pytest_plugin.items import (
-    arguments,
     base_option,
-    is_pinned,
     parameters_of,
     patched_experiment,
-    places_of,
     sweep_for,
     use_recipe,
     variant_of,

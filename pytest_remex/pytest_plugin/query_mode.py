@@ -10,8 +10,8 @@ import pytest
 
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.endings import hidden
+from pytest_remex.pytest_plugin.fixtures import places_of
 from pytest_remex.pytest_plugin.item_outcomes import failing_plainly
-from pytest_remex.pytest_plugin.items import places_of
 from pytest_remex.pytest_plugin.mode import Mode, ModeContext
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns
 from pytest_remex.records.index import RecordedRun

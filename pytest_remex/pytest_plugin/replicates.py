@@ -19,14 +19,13 @@ from pytest_remex.model import Config, Sweep
 from pytest_remex.names import launch_stamp
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import anchor_of
+from pytest_remex.pytest_plugin.fixtures import by_place, place_key
 from pytest_remex.pytest_plugin.item_outcomes import say, skip
 from pytest_remex.pytest_plugin.items import (
     VARIANT,
-    by_place,
     experiments,
     like,
     parameters_of,
-    place_key,
     point_of,
     sweep_for,
     variant_of,

@@ -20,12 +20,11 @@ from pytest_remex.hooks import GuardedHooks
 from pytest_remex.model import REPLICATE, Config, Remote, Repo, Sweep
 from pytest_remex.names import function_of, point_id, with_full_id
 from pytest_remex.pytest_plugin.anchor import anchor_of, node_of
+from pytest_remex.pytest_plugin.fixtures import by_place, place_key
 from pytest_remex.pytest_plugin.item_outcomes import say, skip
 from pytest_remex.pytest_plugin.items import (
     base_option,
-    by_place,
     parameters_of,
-    place_key,
     point_of,
     sweep_for,
     variant_of,

@@ -13,10 +13,10 @@ import pytest
 from pytest_remex.errors import SweepError
 from pytest_remex.model import Config, Sweep
 from pytest_remex.names import function_of, label
+from pytest_remex.pytest_plugin.fixtures import is_pinned
 from pytest_remex.pytest_plugin.item_outcomes import WORD, reason_of, skip
 from pytest_remex.pytest_plugin.items import (
     experiments,
-    is_pinned,
     parameters_of,
     point_of,
     sweep_for,

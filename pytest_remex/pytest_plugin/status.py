@@ -22,14 +22,8 @@ from pytest_remex.hooks import GuardedHooks
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.item_outcomes import say, skip
-from pytest_remex.pytest_plugin.items import (
-    STOPPED,
-    experiment_of,
-    sweep_for,
-    variant_of,
-    was_stopped,
-)
-from pytest_remex.pytest_plugin.mode import NOT_ENDED, ModeContext
+from pytest_remex.pytest_plugin.items import experiment_of, sweep_for, variant_of
+from pytest_remex.pytest_plugin.mode import NOT_ENDED, STOPPED, ModeContext, was_stopped
 from pytest_remex.pytest_plugin.query_mode import QueryMode
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
 from pytest_remex.records.index import RecordedRun

@@ -32,6 +32,7 @@ from pytest_remex.launch.continuation import (
 from pytest_remex.launch.submitter import Submitter
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, properties_of
+from pytest_remex.pytest_plugin.fixtures import places_of
 from pytest_remex.pytest_plugin.item_outcomes import (
     fail,
     fail_report,
@@ -43,13 +44,8 @@ from pytest_remex.pytest_plugin.item_outcomes import (
     skip_report,
     stop,
 )
-from pytest_remex.pytest_plugin.items import (
-    experiments,
-    is_experiment,
-    places_of,
-    stopped_after,
-)
-from pytest_remex.pytest_plugin.mode import Mode, ModeContext
+from pytest_remex.pytest_plugin.items import experiments, is_experiment
+from pytest_remex.pytest_plugin.mode import Mode, ModeContext, stopped_after
 from pytest_remex.pytest_plugin.preparation import (
     ConfigChecks,
     Preparer,

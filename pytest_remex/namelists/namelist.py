@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SKIP = r"(?:\s++|![^\n]*+)*+"
 _QUOTED = r"""'[^']*+(?:''[^']*+)*+'|"[^"]*+(?:""[^"]*+)*+\""""
 _HEADER = re.compile(
-    r"![^\n]*|(?:(?<![^\s/])&|^[ \t]*\$)(?!(?i:end)\b)([A-Za-z_]\w*)(?![^\s,;/!])",
+    r"![^\n]*|(?:(?<![!-.0-~])&|^[ \t]*\$)(?!(?i:end)\b)([A-Za-z_]\w*)(?![^\s,;/!])",
     re.ASCII | re.MULTILINE,
 )
 _TOKEN = re.compile(

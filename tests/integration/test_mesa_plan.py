@@ -117,6 +117,18 @@ def test_a_star_of_a_binary(planned):
     )
 
 
+def test_the_inlist_of_a_point_mass(planned):
+    """MESA ignores the second star's inlist if it is a point mass, so it may also be missing."""
+    binary = "&binary_job\n evolve_both_stars = .false.\n inlist_names(2) = 'inlist2'\n/\n"
+    files = {"inlist": binary, "inlist1": STAR, "inlist_extra": "&controls\n/\n"}
+    said = planned("inlist1", "mixing_length_alpha", [2.0], **files)
+    said.no_fnmatch_line("*inlist2*")
+    said = planned("inlist2", "mixing_length_alpha", [2.0], **files, inlist2=STAR)
+    said.fnmatch_lines(
+        ["MESA ignores mixing_length_alpha in &controls of inlist2: *evolve_both_stars*"]
+    )
+
+
 def test_the_root_that_the_script_names(planned):
     """`MESA_INLIST` in the batch script is where MESA starts."""
     script = "#!/bin/sh\nexport MESA_INLIST=inlist_main\n./star\n"

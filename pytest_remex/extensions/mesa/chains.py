@@ -30,9 +30,6 @@ ROOT_MARK = ":"
 _DEEPEST = 10
 _READ = re.compile(r"read_extra_\w+?_inlist(?:\((\d)\)|(\d))?")
 _FILE = re.compile(r"extra_\w+?_inlist(?:_name(?:\((\d)\))?|(\d)_name)")
-_STARS = ("inlist_names(1)", "inlist_names(2)")
-_STAR_FILES = ("inlist1", "inlist2")
-"""The stars' inlists if `inlist_names` is not set: binary/defaults/binary_job.defaults."""
 
 
 class Origin(NamedTuple):
@@ -256,17 +253,34 @@ def _stars(
     if "binary_job" not in groups:
         return
     try:
-        values = _by_key(chain.read("binary_job", root, 1, set()))
+        job = EffectiveConfig({"binary_job": _by_key(chain.read("binary_job", root, 1, set()))}, {})
     except NamelistError:
         return  # reported with the group itself
-    for key, usual in zip(_STARS, _STAR_FILES, strict=True):
-        given = values.get(key)
-        path = chain.folder / (str(given[-1].value) if given else usual)
+    for star, name in star_inlists(job).items():
+        path = chain.folder / name
         if chain.now.is_file(str(path)):
-            star = list(first_groups(chain.load(path).groups))
-            yield f"{mark}{path.name}{ROOT_MARK}", path, star
-        elif given:
+            groups = list(first_groups(chain.load(path).groups))
+            yield f"{mark}{path.name}{ROOT_MARK}", path, groups
+        elif f"inlist_names({star})" in job:
             problems[f"{mark}{path.name}"] = chain.missing(root, "binary_job", path)
+
+
+def star_inlists(config: Mapping[str, Value]) -> dict[str, str]:
+    """Return the inlists of a binary's stars, "1" and "2", that MESA reads; a point mass has none.
+
+    Source: binary/defaults/binary_job.defaults of MESA.
+    """
+    stars = "1" if config.get("binary_job.evolve_both_stars") is False else "12"
+    return {star: _star_inlist(config, star) for star in stars}
+
+
+def point_mass_inlist(config: Mapping[str, Value]) -> str:
+    """Return the inlist that MESA ignores since the second star is a point mass; "" if none."""
+    return "" if "2" in star_inlists(config) else _star_inlist(config, "2")
+
+
+def _star_inlist(config: Mapping[str, Value], star: str) -> str:
+    return str(config.get(f"binary_job.inlist_names({star})", f"inlist{star}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.chains import ROOT_MARK, follow, overridden, override
+from pytest_remex.extensions.mesa.chains import (
+    ROOT_MARK,
+    follow,
+    overridden,
+    override,
+    point_mass_inlist,
+)
 from pytest_remex.extensions.mesa.inlists import MESA_GROUPS, load, parse, values_of
 from pytest_remex.extensions.mesa.roots import ROOT, find_roots, is_inlist, is_mentioned
 from pytest_remex.known_files import files_now
@@ -197,10 +203,16 @@ def _bare(group: str) -> str:
 
 
 def _not_read(work: Work, path: Path, group: str, keys: list[str], others: list[str]) -> str:
+    name = _shown(work, path)
+    if name == point_mass_inlist(work.effective):
+        return (
+            f"MESA ignores {', '.join(keys)} in &{group} of {name}: with evolve_both_stars = "
+            f".false. in &binary_job that star is a point mass: set it to .true., or patch another "
+            f"inlist"
+        )
     known = [each.split(ROOT_MARK) for each in work.effective.files if _bare(each) == group]
     stars = dict.fromkeys(each[-2] for each in known if len(each) > 1)  # and stages
     roots = " or ".join(stars or (_shown(work, root) for root in work.roots.paths))
-    name = _shown(work, path)
     reads = f"{roots} reads only {' and '.join(others)} from it" if others else (
         f"no inlist that {roots} reads names that file"
     )  # fmt: skip

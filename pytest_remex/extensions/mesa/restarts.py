@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.common.paths import leads_out
 from pytest_remex.errors import NamelistError
-from pytest_remex.extensions.mesa.chains import follow
+from pytest_remex.extensions.mesa.chains import follow, star_inlists
 from pytest_remex.extensions.mesa.roots import do_one_stages, find_roots, scripts, stage_files
 from pytest_remex.extensions.mesa.runs import JobLog, log_files, photo_name, read_log
 from pytest_remex.hookspecs import ContinueProbe, RunFile
@@ -257,7 +257,7 @@ class WorkDirectory(NamedTuple):
             folders=tuple(folders),
             listed=tuple(inside),
             shared=next(iter(shared), ""),
-            stars=_evolved(config),
+            stars=tuple(star_inlists(config or {})),
             not_executable=tuple(
                 name for name in _RESTARTING if name in texts and not os.access(top / name, os.X_OK)
             ),
@@ -268,12 +268,6 @@ class WorkDirectory(NamedTuple):
     def has(self, file: RunFile) -> bool:
         """Return whether a file of the run directory came with the checkout."""
         return (file.path, file.size) in self.committed
-
-
-def _evolved(config: EffectiveConfig | None) -> tuple[str, ...]:
-    """Return which stars of a binary MESA evolves: both, unless the inlist says otherwise."""
-    both = config.get("binary_job.evolve_both_stars", True) if config is not None else True
-    return _BOTH if both is not False else ("1",)
 
 
 def _head(path: Path) -> bytes:

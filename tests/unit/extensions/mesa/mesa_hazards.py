@@ -161,6 +161,13 @@ HAZARDS = [
         warns="no line break",
     ),
     Hazard(
+        "the mark with which editors on Windows begin a file",
+        b"\xef\xbb\xbf&engine\n  mass = 3\n/\n",
+        {"mass": 3},
+        {"mass": 4},
+        b"\xef\xbb\xbf&engine\n  mass = 4\n/\n",
+    ),
+    Hazard(
         "bytes of two encodings in a comment",
         b"&engine\n  mass = 3 ! \xe2\x98\x83 na\xefve\n/\n",
         {"mass": 3},

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 from rich import filesize
 
-from pytest_remex.collect.manifest import FetchedOutputs, belongs_to, write_outputs
+from pytest_remex.collect.manifest import (
+    FetchedOutputs,
+    FileVersion,
+    belongs_to,
+    write_outputs,
+)
 from pytest_remex.collect.query import query
 from pytest_remex.collect.removal import today
 from pytest_remex.collect.runs import CollectedRun, WantedRun, job_if_elsewhere, on_this_machine
@@ -39,11 +44,13 @@ SHOWN = 5
 class FetchOptions:
     """What to fetch of runs.
 
-    `partial`: also fetch outputs of running jobs. Files of more than `largest` bytes stay on the
-    cluster; None for no limit. More than `most` bytes in all are refused; None for no limit.
+    `partial`: also fetch outputs of running jobs. `again`: list complete runs again too, as their
+    outputs may have changed. Files of more than `largest` bytes stay on the cluster; None for no
+    limit. More than `most` bytes in all are refused; None for no limit.
     """
 
     partial: bool = False
+    again: bool = False
     largest: int | None = None
     most: int | None = None
 
@@ -57,8 +64,9 @@ def fetch_outputs(
 ) -> list[CollectedRun]:
     """Fetch the outputs of runs whose jobs have ended.
 
-    Only files that changed are fetched again; a complete run is not even listed, unless it lacks an
-    output: an epilog or a file server may be late, or a user adds it by hand.
+    Only files that changed are fetched again; a complete run is not even listed, unless
+    `options.again` says so, or it lacks an output: an epilog or a file server may be late, or a
+    user adds it by hand.
 
     Args:
         runs: The runs.
@@ -106,7 +114,7 @@ def _collected_events(runs: list[RecordedRun]) -> list[Collected]:
 def _is_wanted(each: CollectedRun, options: FetchOptions) -> bool:
     too_large, largest = each.outputs.too_large, options.largest
     more = any(largest is None or size <= largest for size in too_large.values())
-    if _was_listed(each) and not more and not each.missing:
+    if _was_listed(each) and not (more or each.missing or options.again):
         return False
     if each.job.state in {JobState.REJECTED, JobState.LOST, JobState.PURGED}:
         return False
@@ -224,7 +232,7 @@ def _noted(
     unchanged = files == dict(after[directory].files)
     outputs = replace(
         before[directory],
-        files=files,
+        files=_kept_files(each) | files,
         job=each.job.id,
         complete=unchanged and each.job.state.ended,
     )
@@ -234,6 +242,18 @@ def _noted(
     if outputs != each.outputs:
         write_outputs(each.folder, outputs)
     return replace(each, outputs=outputs)
+
+
+def _kept_files(each: CollectedRun) -> dict[str, FileVersion]:
+    """Return the outputs of this job that were fetched before: they stay, also after a purge."""
+    if each.outputs.job != each.job.id:
+        return {}
+    return {
+        name: version
+        for name, version in each.outputs.files.items()
+        if any(belongs_to(name, pattern) for pattern in each.patterns)
+        and (each.folder / name).is_file()
+    }
 
 
 def _with_unread(

@@ -149,7 +149,7 @@ class CollectMode(Mode):
         settings = self.settings
         if settings.offline:
             return collect_offline(runs, settings.runs)
-        options = FetchOptions(settings.partial, settings.largest, settings.most)
+        options = FetchOptions(settings.partial, settings.fresh, settings.largest, settings.most)
         with self.terminal.progress() as progress:
             told = self._processes.tables.during(FETCHING, progress)
             return fetch_outputs(runs, self.context.connections.to, settings.runs, told, options)

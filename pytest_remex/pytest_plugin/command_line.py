@@ -198,7 +198,8 @@ MODIFIERS: Mapping[str, Sequence[Modifier]] = {
         Modifier(
             "fresh",
             COLLECTING,
-            "collect: judge all, even if nothing changed since a check passed (default: no)",
+            "collect: fetch what changed in complete runs too, and judge all, even if nothing "
+            "changed since a check passed (default: no)",
         ),
         Modifier(
             "partial",

@@ -174,6 +174,23 @@ def test_an_output_that_comes_after_the_collect(project):
     assert len(list((project.output / "runs").glob("*/late.txt"))) == 2
 
 
+def test_outputs_that_changed_after_the_collect(project):
+    """`--remex-fresh` fetches outputs that changed there, and keeps those that were purged."""
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    changed, purged, _ = project.run_directories()
+    (changed / "result.txt").unlink()
+    (changed / "result.txt").write_text("by hand\n")
+    (purged / "result.txt").unlink()
+    here = project.output / "runs" / changed.name / "result.txt"
+    project.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert here.read_text() != "by hand\n"
+    result = project.pytest("--remex-collect", "--remex-fresh")
+    result.assert_outcomes(passed=2, failed=1)
+    assert here.read_text() == "by hand\n"
+    assert all("result.txt" in row["outputs"] for row in project.rows().values())
+
+
 def test_a_purge_takes_nothing_that_was_fetched(project):
     """Outputs that were fetched before a purge stay, pass, and are not run again."""
     project.ran()

@@ -34,12 +34,12 @@ from pytest_remex.pytest_plugin.item_outcomes import (
 )
 from pytest_remex.pytest_plugin.items import (
     FIXTURE,
-    MODE,
     PARAMETERS,
     PROCESSES,
     WORKERS,
     FunctionParameters,
     experiments,
+    has_mode,
     is_experiment,
     judges_for_another,
     put_variants,
@@ -262,7 +262,7 @@ def _put_in_order(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Exclude the mode's objects from garbage collection too."""
-    if MODE in session.config.stash:
+    if has_mode(session.config):
         freeze()
 
 

@@ -44,8 +44,8 @@ from pytest_remex.display import ask_at_terminal, show_nothing
 from pytest_remex.errors import RemexError, SweepError, first_line
 from pytest_remex.hooks import GuardedHooks
 from pytest_remex.io import prepare_output_folder
-from pytest_remex.launch.candidate import Candidate, State, unjudged_text
-from pytest_remex.launch.continuation import FailedProbe, probe_of
+from pytest_remex.launch.candidate import Candidate, FailedProbe, State, unjudged_text
+from pytest_remex.launch.continuation import probe_of
 from pytest_remex.launch.listener import QuietListener
 from pytest_remex.launch.options import Folders, LaunchOptions, Resubmit
 from pytest_remex.launch.submitter import Submitter

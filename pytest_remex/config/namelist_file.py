@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from pytest_remex.config.settings import Addition, Settings
 from pytest_remex.errors import NamelistError
-from pytest_remex.namelists.namelist import Group, numbered_groups, scan, split_name
+from pytest_remex.namelists.namelist import Group, SettingTarget, numbered_groups, scan, split_name
 from pytest_remex.namelists.patching import (
     NAME,
-    SettingTarget,
     find_targets,
     group_key,
     only_holder,

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.display import some_of
 from pytest_remex.launch.decision import Decision, KnownRuns, is_continued_elsewhere
+from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.recognition import EarlierRun
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun
@@ -33,8 +34,6 @@ from pytest_remex.repo.workspace import Prepared
 
 if TYPE_CHECKING:
     from pytest_remex.hookspecs import ContinueProbe
-    from pytest_remex.launch.continuation import FailedProbe
-    from pytest_remex.launch.upstreams import Dependency
 
 
 def unjudged_text(count: int) -> str:
@@ -150,6 +149,12 @@ class Outcome(NamedTuple):
 
 
 _WAITING = Outcome(State.WAITING)
+
+
+class FailedProbe(NamedTuple):
+    """A hook that should have said what to list, but raised; `why` names it."""
+
+    why: str
 
 
 @dataclass(slots=True, eq=False)

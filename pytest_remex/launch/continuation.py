@@ -21,10 +21,10 @@ from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.hooks import naming_hook
 from pytest_remex.hookspecs import Continuation, ContinueProbe, RunFile
+from pytest_remex.launch.candidate import Candidate, FailedProbe
 from pytest_remex.records.index import RecordedRun, reached_by
 
 if TYPE_CHECKING:
-    from pytest_remex.launch.candidate import Candidate
     from pytest_remex.transport.connection import Connect
 
 ENDED_EARLY = frozenset({JobState.TIMEOUT, JobState.PREEMPTED, JobState.NODE_FAIL})
@@ -40,12 +40,6 @@ class ProbedFiles(NamedTuple):
     files: tuple[RunFile, ...] = ()
     gone: bool = False
     refused: str = ""
-
-
-class FailedProbe(NamedTuple):
-    """A hook that should have said what to list, but raised; `why` names it."""
-
-    why: str
 
 
 class EndedEarly(NamedTuple):

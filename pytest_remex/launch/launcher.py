@@ -14,7 +14,7 @@ from pytest_remex.common.grouping import grouped
 from pytest_remex.display import Progress
 from pytest_remex.errors import RemexError
 from pytest_remex.launch import pipeline
-from pytest_remex.launch.candidate import Candidate
+from pytest_remex.launch.candidate import Candidate, State
 from pytest_remex.launch.claims import run_of_claim, wanted_claim
 from pytest_remex.launch.discard import clean_up_after_crashes
 from pytest_remex.launch.known import KnownLaunches
@@ -83,10 +83,18 @@ class Launcher:
         """The notes of these launches; a resumed launch keeps its own."""
         return [session.launch.note for session in self._sessions.values()]
 
-    def sent_run(self, candidate: Candidate) -> RecordedRun | None:
-        """Return the run of an experiment, if a launch of this command has it."""
-        session = self._sessions.get(launch_key(candidate))
-        return session.recorded(candidate.sha) if session else None
+    def run_of(self, candidate: Candidate) -> RecordedRun | None:
+        """Return the submitted run of an experiment, of any user; None if none is known."""
+        outcome = candidate.outcome
+        if outcome.state is State.SUBMITTED:
+            session = self._sessions.get(launch_key(candidate))
+            return session.recorded(candidate.sha) if session else None
+        known = candidate.known.run
+        if known is None or known.launch.id != outcome.launch:
+            known = self.known.newest(candidate.prepared)
+        if known is None or known.launch.id != outcome.launch:
+            return None
+        return RecordedRun(known.record, known.run._replace(job=outcome.job))
 
     def share(self, candidate: Candidate, variant: Variant) -> None:
         """Record that another variant of the grid has an experiment's run, which was just sent."""

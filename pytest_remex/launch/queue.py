@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.hookspecs import ContinueProbe
-from pytest_remex.launch.candidate import Candidate, Outcome, State, moved_bases
-from pytest_remex.launch.continuation import FailedProbe
+from pytest_remex.launch.candidate import Candidate, FailedProbe, Outcome, State, moved_bases
 from pytest_remex.launch.decision import Decision, decide, recorded_job
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import LaunchOptions

@@ -19,9 +19,9 @@ from pytest_remex.display import one_line
 from pytest_remex.errors import RecordError
 from pytest_remex.io import writing
 from pytest_remex.launch.candidate import Candidate
+from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.options import Grouping, LaunchOptions
 from pytest_remex.launch.push import Here, Publisher, publisher_for, withdraw_from_origin
-from pytest_remex.launch.upstreams import Dependency
 from pytest_remex.model import Remote, Repo
 from pytest_remex.records.copies import packed
 from pytest_remex.records.index import RecordedRun

@@ -16,14 +16,14 @@ from pytest_remex.common import parts
 from pytest_remex.common.grouping import grouped
 from pytest_remex.display import counted
 from pytest_remex.errors import SweepError
-from pytest_remex.launch.options import Grouping, GroupingKind
-from pytest_remex.launch.upstreams import (
+from pytest_remex.launch.dependency import (
     Dependency,
     clusters_option,
     dependency_option,
     fits_array,
     waiting_key,
 )
+from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.sbatch.script import Header, core_hours, has_comment

@@ -43,7 +43,7 @@ from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
 from pytest_remex.launch.queue import ExperimentQueue, still_waiting
 from pytest_remex.launch.retry import Retries
 from pytest_remex.launch.submissions import Cost
-from pytest_remex.launch.upstreams import find_dependencies, run_of
+from pytest_remex.launch.upstreams import find_dependencies
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.workspace import Workspaces
@@ -217,7 +217,8 @@ class Submitter:
         _cost(waiting).refuse_above(self._options.confirm)
         ready = [each for each in waiting if each.is_ready]
         upstreams = {id(each.upstream): each.upstream for each in ready if each.upstream}
-        runs = {key: run for key, each in upstreams.items() if (run := run_of(each, self.launcher))}
+        run_of = self.launcher.run_of
+        runs = {key: run for key, each in upstreams.items() if (run := run_of(each))}
         find_dependencies(ready, runs, self._connections.to)
         sending = [each for each in still_waiting(ready) if self._prepare_retry(each, retries)]
         self.queue.drop_settled()

@@ -1,25 +1,25 @@
-"""What experiments come after: which run and job, what keeps them back, and sbatch's options."""
+"""Find the runs that experiments come after, and what keeps experiments back."""
 
 from __future__ import annotations
 
 import glob
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pytest_remex.collect.query import query
-from pytest_remex.common.jobs import Job, JobId, JobState
-from pytest_remex.common.parts import ListedRun, UpstreamFiles
+from pytest_remex.common.jobs import Job, JobState
+from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.display import counted
 from pytest_remex.launch.candidate import Candidate, Outcome, State
+from pytest_remex.launch.dependency import Dependency
 from pytest_remex.launch.options import GroupingKind
 from pytest_remex.model import Remote
 from pytest_remex.records.fields import UpstreamRun
 from pytest_remex.records.index import RecordedRun, reached_by
 
 if TYPE_CHECKING:
-    from pytest_remex.launch.launcher import Launcher
     from pytest_remex.transport.connection import Connect
 
 BOTH = "--remex-submit --remex-retry sends it and the experiments after it again"
@@ -27,83 +27,6 @@ RETRY = "--remex-retry sends it again"
 APART = "it runs on another remote than {node}, which it comes after: let both run on one"
 _USED = frozenset({State.SUBMITTED, State.ALREADY, State.UNJUDGED})
 """States in which an experiment has a run that others may come after."""
-
-
-class Dependency(NamedTuple):
-    """The upstream of a run, as known when the run is sent.
-
-    `waits` says that the upstream's job has not ended; `in_pack` that it shares its job with the
-    other runs of a pack.
-    """
-
-    run: UpstreamRun
-    waits: bool
-    in_pack: bool = False
-
-    @property
-    def to_check(self) -> UpstreamFiles | None:
-        """What the job checks when it starts; None for nothing."""
-        if not self.run.brought and not self.in_pack:
-            return None
-        run = self.run
-        return UpstreamFiles(run.directory, dict(run.brought), self.in_pack, list(run.copied))
-
-
-def dependency_option(dependencies: Sequence[Dependency]) -> str:
-    """Return sbatch's option for the dependency; empty if it waits for no job.
-
-    Args:
-        dependencies: The upstream of each of its runs, in the order of an array's tasks.
-
-    Example:
-        >>> run = UpstreamRun("n", {}, "l", "c", "d", "12_0")
-        >>> dependency_option([Dependency(run, waits=True)])
-        'afterok:12_0'
-
-    """
-    waiting = [each for each in dependencies if each.waits]
-    if not waiting:
-        return ""
-    if array := _array_of(dependencies):
-        return f"aftercorr:{array}"
-    jobs = dict.fromkeys(JobId.parse(each.run.job).on_cluster for each in waiting)
-    kind = "afterany" if any(each.in_pack for each in waiting) else "afterok"
-    return ":".join([kind, *jobs])
-
-
-def clusters_option(dependencies: Sequence[Dependency]) -> list[str]:
-    """Return sbatch's option for the cluster that has the jobs which a submission waits for.
-
-    There is none if they are on the default cluster, or on several: then their numbers are those
-    of a federation, which are unique.
-
-    Example:
-        >>> run = UpstreamRun("n", {}, "l", "c", "d", "12;east")
-        >>> clusters_option([Dependency(run, waits=True)])
-        ['--clusters=east']
-
-    """
-    known = {JobId.parse(each.run.job).cluster for each in dependencies if each.waits}
-    return [f"--clusters={known.pop()}"] if len(known) == 1 and known != {""} else []
-
-
-def _array_of(dependencies: Sequence[Dependency]) -> str:
-    """Return the array of which each task comes before the run in its place; empty for none."""
-    ids = [JobId.parse(each.run.job) for each in dependencies]
-    in_place = all(one.task == str(place) for place, one in enumerate(ids))
-    numbers = {one.number for one in ids}
-    return numbers.pop() if len(ids) > 1 and in_place and len(numbers) == 1 else ""
-
-
-def fits_array(dependencies: Sequence[Dependency | None]) -> bool:
-    """Return whether runs, in this order, come one to one after the tasks of one array."""
-    known = [each for each in dependencies if each is not None and each.waits]
-    return len(known) == len(dependencies) and bool(_array_of(known))
-
-
-def waiting_key(dependency: Dependency | None) -> str:
-    """Return the job that a run waits for, by which runs are grouped; empty for none."""
-    return dependency.run.job if dependency and dependency.waits else ""
 
 
 def find_dependencies(
@@ -165,19 +88,6 @@ def kept_back(
         *(f"{counted(count, 'experiment')}: {why}" for why, count in apart.items()),
         *(f"{counted(count, 'experiment')} UPSTREAM FAILED: {why}" for why, count in whys.items()),
     ]
-
-
-def run_of(candidate: Candidate, launcher: Launcher) -> RecordedRun | None:
-    """Return the submitted run of an experiment, of any user; None if none is known."""
-    outcome = candidate.outcome
-    if outcome.state is State.SUBMITTED:
-        return launcher.sent_run(candidate)
-    known = candidate.known.run
-    if known is None or known.launch.id != outcome.launch:
-        known = launcher.known.newest(candidate.prepared)
-    if known is None or known.launch.id != outcome.launch:
-        return None
-    return RecordedRun(known.record, known.run._replace(job=outcome.job))
 
 
 def _is_older(candidate: Candidate) -> bool:

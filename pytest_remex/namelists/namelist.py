@@ -76,6 +76,25 @@ class Group(NamedTuple):
     settings: tuple[Setting, ...]
 
 
+class SettingTarget(NamedTuple):
+    """What to change: a group of the text, a name in it, a subscript or "", and the value."""
+
+    holder: str
+    """The group as users name it: `controls`, or `mode(2)` for the second `&mode`."""
+    group: Group | None
+    """None if the file does not have it, and it is to be added."""
+    written: str
+    """The name as the user wrote it, without its group."""
+    name: str
+    subscript: str
+    value: object
+
+    @property
+    def key(self) -> str:
+        """The full name, in users' notation: `controls.x_ctrl(6)`."""
+        return f"{self.holder}.{self.name}" + (f"({self.subscript})" if self.subscript else "")
+
+
 def line_at(text: str, position: int) -> int:
     """Return the number, from 1, of the line at `position`."""
     return text.count("\n", 0, position) + 1

@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.namelists.namelist import line_at, numbered_groups, scan, split_name
+from pytest_remex.namelists.namelist import (
+    SettingTarget,
+    line_at,
+    numbered_groups,
+    scan,
+    split_name,
+)
 from pytest_remex.namelists.values import Raw, Removal, expand, format_target, to_python
 
 if TYPE_CHECKING:
@@ -26,25 +32,6 @@ _BLANK = " \t"
 _BEHIND = re.compile(r"[ \t]*,?[ \t]*")
 _ONE_AXIS = re.compile(r"[-+:\d]*", re.ASCII)
 _LINE_END = re.compile(r"\r?\n")
-
-
-class SettingTarget(NamedTuple):
-    """What to change: a group of the text, a name in it, a subscript or "", and the value."""
-
-    holder: str
-    """The group as users name it: `controls`, or `mode(2)` for the second `&mode`."""
-    group: Group | None
-    """None if the file does not have it, and it is to be added."""
-    written: str
-    """The name as the user wrote it, without its group."""
-    name: str
-    subscript: str
-    value: object
-
-    @property
-    def key(self) -> str:
-        """The full name, in users' notation: `controls.x_ctrl(6)`."""
-        return f"{self.holder}.{self.name}" + (f"({self.subscript})" if self.subscript else "")
 
 
 def group_key(written: str) -> str:

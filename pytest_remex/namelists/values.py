@@ -20,8 +20,7 @@ from pytest_remex.namelists.namelist import line_at
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
-    from pytest_remex.namelists.namelist import Group, Setting
-    from pytest_remex.namelists.patching import SettingTarget
+    from pytest_remex.namelists.namelist import Group, Setting, SettingTarget
 
 Literal: TypeAlias = str | int | float | bool | complex
 T = TypeVar("T")

@@ -26,7 +26,7 @@ import pytest
 
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.command_line import PREPARING, ModeName
-from pytest_remex.pytest_plugin.items import MODE
+from pytest_remex.pytest_plugin.items import has_mode
 
 if TYPE_CHECKING:
     from _pytest._code import TracebackEntry
@@ -60,7 +60,7 @@ class PlainEnd:
             return (yield)
         except FileNotFoundError as error:
             folder = config.invocation_params.dir
-            if MODE not in config.stash or folder.is_dir():
+            if folder.is_dir() or not has_mode(config):
                 raise
             raise pytest.UsageError(
                 f"the folder {folder}, in which pytest was started, was removed meanwhile, so that "
@@ -86,7 +86,7 @@ def _has_line(entry: TracebackEntry) -> bool:
 
 
 def _is_ours(config: pytest.Config) -> bool:
-    return MODE in config.stash or options.mode(config) is not ModeName.DRY
+    return has_mode(config) or options.mode(config) is not ModeName.DRY
 
 
 def _write_next_step(config: pytest.Config) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -21,6 +22,9 @@ from pytest_remex.pytest_plugin.items import (
     variant_of,
 )
 from pytest_remex.pytest_plugin.remotes import remotes_of
+
+if TYPE_CHECKING:
+    from pytest_remex.pytest_plugin.mode import Mode
 
 PLACES = ("repo", "remote")
 """The fixtures that say where experiments come from and where they run."""
@@ -60,7 +64,8 @@ def fixtures_of(config: pytest.Config) -> ModuleType:
     def experiment(repo: Repo, remote: Remote) -> Iterator[Experiment]:
         """One point of a sweep's grid, with a scratch checkout of its base commit."""
         item = _experiment(config.stash[ITEM], repo, remote)
-        with config.stash[MODE].checkout(item, repo, remote) as path:
+        mode = cast("Mode", config.pluginmanager.get_plugin(MODE))
+        with mode.checkout(item, repo, remote) as path:
             yield experiment_of(item, path)
 
     # pytest finds fixtures in modules and classes, but not session fixtures in an instance

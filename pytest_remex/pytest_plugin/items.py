@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -17,16 +17,13 @@ from pytest_remex.pytest_plugin.anchor import NODE, node_of
 from pytest_remex.sweep import plain, sweep_of, upstream_at
 from pytest_remex.variant import GRID, Variant
 
-if TYPE_CHECKING:
-    from pytest_remex.pytest_plugin.mode import Mode
-
 FIXTURE = "experiment"
 VARIANT = pytest.StashKey[Variant]()
 """The variant of the grid that an item's experiment is of; the grid itself without one."""
-MODE: pytest.StashKey[Mode] = pytest.StashKey()
-"""The mode of a pytest run that has experiments."""
 PROCESSES = pytest.StashKey[int]()
 """How many processes -n of pytest-xdist asks for."""
+MODE = "remex-mode"
+"""The name of the plugin that is the mode of a pytest run; only one with experiments has it."""
 PARAMETERS = "remex-parameters"
 """The name of the plugin that notes the parameters of sweep functions."""
 WORKERS = "remex-workers"
@@ -43,6 +40,11 @@ def is_experiment(item: pytest.Item | None) -> bool:
 def judges_for_another(config: pytest.Config) -> bool:
     """Return whether this process judges runs for the one that started it."""
     return WORKER_INPUT in getattr(config, "workerinput", {})
+
+
+def has_mode(config: pytest.Config) -> bool:
+    """Return whether a pytest run has experiments, and so a mode."""
+    return config.pluginmanager.has_plugin(MODE)
 
 
 def experiments(items: Sequence[pytest.Item]) -> list[pytest.Function]:

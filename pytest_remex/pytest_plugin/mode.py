@@ -141,13 +141,13 @@ def start(session: pytest.Session, items: Sequence[pytest.Function]) -> None:
     if judges_for_another(context.config):
         module, name = "judge_worker", "JudgeWorker"
     make = getattr(import_module(f"pytest_remex.pytest_plugin.{module}"), name)
-    context.config.stash[MODE] = mode = make(context, items)
+    mode: Mode = make(context, items)
     examples = None
     if context.settings.mode in SHOWS_EXAMPLES:
         examples = ExamplesOfFailures(context.config, mode.causes)
         context.config.pluginmanager.register(examples, "remex-failures")
     context.config.pluginmanager.register(ModeHooks(mode, examples), "remex-mode-hooks")
-    context.config.pluginmanager.register(mode, "remex-mode")
+    context.config.pluginmanager.register(mode, MODE)
 
 
 class ModeHooks:

@@ -23,9 +23,8 @@ from pytest_remex.errors import RemexError
 from pytest_remex.hooks import GuardedHooks
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.io import prepare_output_folder
-from pytest_remex.launch.candidate import Candidate, Outcome, State, unjudged_text
+from pytest_remex.launch.candidate import Candidate, FailedProbe, Outcome, State, unjudged_text
 from pytest_remex.launch.continuation import (
-    FailedProbe,
     continuation_summary,
     probe_of,
 )

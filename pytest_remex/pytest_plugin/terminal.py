@@ -21,7 +21,7 @@ from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.anchor import Anchor, anchor_of
 from pytest_remex.pytest_plugin.endings import SUMMARY_WRITTEN
 from pytest_remex.pytest_plugin.item_outcomes import Markup
-from pytest_remex.pytest_plugin.items import MODE
+from pytest_remex.pytest_plugin.items import has_mode
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -293,7 +293,7 @@ class NothingBegun:
         self, terminalreporter: pytest.TerminalReporter, exitstatus: int
     ) -> None:
         """Say it, as the mode's own plugin is not there to do so."""
-        if MODE in self._config.stash:
+        if has_mode(self._config):
             return
         terminal, mode = Terminal(self._config), options.mode(self._config)
         if self._came:

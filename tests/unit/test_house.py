@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2] / "pytest_remex"
@@ -34,6 +35,26 @@ def outside(path):
             yield str(node.module).partition(".")[0]
 
 
+def module_of(path):
+    """Return the dotted name of the module in a file."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path) for path in FILES}
+
+
+def imported(path):
+    """Return what a file imports, wherever in it: modules, and names that may be modules."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules = [name for name in names if name in MODULES]
+            yield from modules or [str(node.module)]
+
+
 def test_no_file_is_long():
     """A file has at most 400 lines."""
     lines = {name_of(path): len(path.read_text("utf-8").splitlines()) for path in FILES}
@@ -57,3 +78,10 @@ def test_what_runs_on_the_cluster_needs_nothing_installed():
     present = sys.stdlib_module_names | {"pytest_remex"}  # import-linter says which of its packages
     foreign = {name_of(path): set(outside(path)) - present for path in sent}
     assert {name: packages for name, packages in foreign.items() if packages} == {}
+
+
+def test_no_circle_of_types():
+    """No modules import each other in a circle, not even for their types."""
+    graph = {module_of(path): MODULES.intersection(imported(path)) for path in FILES}
+    assert sum(map(len, graph.values())) > len(FILES)
+    TopologicalSorter(graph).prepare()

@@ -1,8 +1,8 @@
-"""What a run comes after, in the words of sbatch."""
+"""The run that a run comes after, in the words of sbatch."""
 
 from __future__ import annotations
 
-from pytest_remex.launch.upstreams import (
+from pytest_remex.launch.dependency import (
     Dependency,
     clusters_option,
     dependency_option,

@@ -190,7 +190,9 @@ def _list(
 ) -> _Listing:
     progress("listing", 0, len(runs))
     listing = _Listing(runs, connection, options.largest)
-    return replace(listing, listed=listing.ask())
+    listed = listing.ask()
+    progress("listing", len(runs), len(runs))
+    return replace(listing, listed=listed)
 
 
 def _fetch(listing: _Listing, folder: Path, progress: Progress) -> dict[str, CollectedRun]:

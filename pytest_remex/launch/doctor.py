@@ -139,7 +139,7 @@ def _there(connection: Connection, remote: Remote) -> Iterator[Check]:
 def _other_way(connection: Connection) -> Iterator[Check]:
     """Name what another transport can do and this one cannot."""
     if could := connection.other_way:
-        yield Check("transport", NOTE, f"{connection.way} was used", could)
+        yield Check("transport", NOTE, f"{connection.way} was used; {could}")
 
 
 def _rsync_here() -> Check:

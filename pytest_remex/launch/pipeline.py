@@ -119,6 +119,7 @@ def send(batch: Batch, progress: Progress) -> list[RunRecord]:
     request = ClaimRuns(session.launch.remote.runs, session.next_part(), claims, known)
     answers = session.connection.ask(request)
     source = _publish(session, batch, jobless)
+    progress("pushing", len(jobless), len(jobless))
     _note_claims(session, answers)
     ours = [sha for sha in jobless if sha in session.claims]
     if source is not None:

@@ -6,7 +6,8 @@ import shutil
 from typing import Iterator, List, NamedTuple, Optional
 
 from pytest_remex.agent import process
-from pytest_remex.agent.slurm import client, commands
+from pytest_remex.agent.slurm import commands
+from pytest_remex.agent.slurm.client import SlurmClient
 from pytest_remex.common.parts import Needs
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
 
@@ -45,20 +46,20 @@ def room(path: str, needs: Needs) -> Iterator[Check]:
         yield _left(path, quota, needs)
 
 
-def jobs(needs: Needs) -> Iterator[Check]:
+def jobs(needs: Needs, slurm: SlurmClient) -> Iterator[Check]:
     """Check that the user may submit that many jobs; no check if no limit is known."""
-    limits = client.limits()
+    limits = slurm.limits()
     if needs.array and limits.max_array_size is not None and limits.max_array_size <= 1:
         what = f"this cluster allows no job arrays (MaxArraySize={limits.max_array_size})"
         yield Check("job arrays", FAULT, what, "leave out --remex-array")
     if limits.max_submit is not None:
-        yield _submitted(limits.max_submit, limits.max_jobs, needs)
+        yield _submitted(limits.max_submit, limits.max_jobs, needs, slurm)
     elif limits.max_jobs is not None:
         yield Check("jobs", FINE, _at_a_time(limits.max_jobs))
 
 
-def _submitted(most: int, running: Optional[int], needs: Needs) -> Check:
-    ran = client.run(commands.queued())
+def _submitted(most: int, running: Optional[int], needs: Needs, slurm: SlurmClient) -> Check:
+    ran = slurm.run(commands.queued())
     queued = len(ran.out.split()) if ran.ok else 0
     found = f"at most {most} in the queue at a time (MaxSubmitJobs), now {queued}"
     if running is not None:

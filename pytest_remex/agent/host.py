@@ -14,7 +14,7 @@ from typing import Iterator, List, Optional
 from pytest_remex.agent import capacity, process
 from pytest_remex.agent.errors import AgentError, missing_program, no_runs_folder
 from pytest_remex.agent.place import git
-from pytest_remex.agent.slurm import client
+from pytest_remex.agent.slurm.client import SlurmClient
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import protocol
 from pytest_remex.common.parts import OVER_CONNECTION
@@ -25,12 +25,15 @@ PATIENCE = 20.0
 """Seconds for origin to answer."""
 
 
-def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
+def look_at_host(
+    request: protocol.LookAtHost, reply: Reply, slurm: Optional[SlurmClient] = None
+) -> None:
     """Report user, host, folders and limits; an error names the path that cannot be used.
 
-    A client that only reads there needs the runs folder alone, which may be read-only.
+    A client that only reads there needs the runs folder alone, which may be read-only. Jobs run on
+    this machine if there is no `slurm`.
     """
-    local = request.scheduler == protocol.LOCAL
+    local = slurm is None
     if request.clone and not request.reads_only:
         git.check_clone(request.clone, local=local)
     if request.reads_only and not os.path.isdir(request.runs):
@@ -44,8 +47,9 @@ def look_at_host(request: protocol.LookAtHost, reply: Reply) -> None:
         runs=runs,
         cores=process.cores(),
     )
-    brief = local or request.reads_only
-    reply.send(host if brief else host._replace(**client.limits()._asdict()))
+    if slurm is not None and not request.reads_only:
+        host = host._replace(**slurm.limits()._asdict())
+    reply.send(host)
 
 
 def _usable_runs(path: str, *, create: bool) -> str:
@@ -70,23 +74,23 @@ def _why_not(path: str) -> str:
     return ": it is on a read-only file system" if is_read_only else " for you"
 
 
-def examine(request: protocol.Examine, reply: Reply) -> None:
+def examine(request: protocol.Examine, reply: Reply, slurm: Optional[SlurmClient] = None) -> None:
     """Send each check as soon as it is done."""
-    for check in _checks(request):
+    for check in _checks(request, slurm):
         reply.send(check._replace(found=redact(check.found)))
 
 
-def _checks(request: protocol.Examine) -> Iterator[Check]:
-    local = request.scheduler == protocol.LOCAL
+def _checks(request: protocol.Examine, slurm: Optional[SlurmClient]) -> Iterator[Check]:
+    local = slurm is None
     yield Check("python3", FINE, platform.python_version())
     yield _program("git", ["git", "--version"], local=local)
     if request.clone:
         yield from _clone(request)
-    if not local:
+    if slurm is not None:
         yield _rsync()
-        yield from _slurm(thorough=request.thorough)
+        yield from _slurm(slurm, thorough=request.thorough)
         if shutil.which("sbatch"):
-            yield from capacity.jobs(request.needs)
+            yield from capacity.jobs(request.needs, slurm)
     yield from _runs(request, local=local)
     if request.thorough:
         yield Check("clock", FINE, repr(time.time()))
@@ -157,12 +161,12 @@ def _answer_of_origin(clone: str, address: str) -> Check:
     return Check("origin", FAULT, f"{address} does not answer: {ran.message()}", fix)
 
 
-def _slurm(*, thorough: bool) -> Iterator[Check]:
+def _slurm(slurm: SlurmClient, *, thorough: bool) -> Iterator[Check]:
     if shutil.which("sbatch") is None:
         fix = "load Slurm's module in a login file on the cluster"
         yield Check("Slurm", FAULT, "sbatch is not on PATH on the cluster", fix)
         return
-    why = client.config_failure() if thorough else client.outage()
+    why = slurm.config_failure() if thorough else slurm.outage()
     if why:
         fix = "try again when it is up (on the cluster: scontrol ping)"
         yield Check("Slurm", FAULT, f"Slurm's controller does not answer: {why}", fix)
@@ -170,7 +174,7 @@ def _slurm(*, thorough: bool) -> Iterator[Check]:
     if not thorough:
         yield Check("Slurm", FINE, "sbatch")
         return
-    limits = client.limits()
+    limits = slurm.limits()
     yield Check("Slurm", FINE, f"Slurm {limits.slurm}, arrays below {limits.max_array_size}")
     if limits.sacct:
         yield Check("accounting", FINE, "sacct")

@@ -1,5 +1,6 @@
 """Serve requests one after the other until the client disconnects."""
 
+import functools
 import importlib
 import os
 import re
@@ -55,6 +56,8 @@ HANDLERS: Dict[Tuple[type, str], str] = {
 }
 """The function that answers a request, by its type and the scheduler that it names.
 
+It is called with the request and the reply, and for Slurm with its client.
+
 Its module is imported with the first such request: to compile all of them, from their sources,
 takes a tenth of a second on each connection.
 """
@@ -103,12 +106,16 @@ def _watch(wire: Wire, silence: Optional[float], grace: float) -> None:
 
 def serve(wire: Wire, modules: str) -> None:
     """Answer requests until the client disconnects."""
+    responder = Responder()
     for line in iter(wire.next_line, None):
         done = threading.Event()
         pulse = threading.Thread(target=wire.beat, args=(done,), daemon=True)
         pulse.start()
         try:
-            _answer_line(line, wire, modules)
+            number, request = framing.decode_request(line)
+            responder.answer(request, Reply(wire, number, modules))
+        except TypedJsonError as error:
+            wire.send(0, protocol.Error("request", f"a request cannot be read: {error}"))
         finally:
             done.set()
             pulse.join()
@@ -116,42 +123,40 @@ def serve(wire: Wire, modules: str) -> None:
             return
 
 
-def _answer_line(line: bytes, wire: Wire, modules: str) -> None:
-    try:
-        number, request = framing.decode_request(line)
-    except TypedJsonError as error:
-        wire.send(0, protocol.Error("request", f"a request cannot be read: {error}"))
-    else:
-        answer(request, Reply(wire, number, modules))
+class Responder:
+    """Answers a client's requests, and keeps the client of Slurm that they share."""
+
+    def __init__(self) -> None:
+        self._slurm: Any = None
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        """Carry out one request and send how it ended."""
+        try:
+            self._handler(request)(_absolute(request), reply)
+        except DisconnectedError:
+            return
+        except AgentError as error:
+            reply.end(error.event())
+        except Exception as error:  # noqa: BLE001 - a bug must reach the client as an answer
+            reply.end(_fault(error, request))
+        else:
+            reply.end(protocol.End())
+
+    def _handler(self, request: Request) -> Callable[[Any, Reply], None]:
+        name = getattr(request, "scheduler", "")
+        handler = HANDLERS.get((type(request), name))
+        if handler is None:
+            raise AgentError("request", f"there is no scheduler {name!r} for this request")
+        if name != SLURM:
+            return _imported(handler)
+        self._slurm = self._slurm or _imported("slurm.client.SlurmClient")()
+        return functools.partial(_imported(handler), slurm=self._slurm)
 
 
-def answer(request: Request, reply: Reply) -> None:
-    """Carry out one request and send how it ended."""
-    try:
-        _handler(request)(_absolute(request), reply)
-    except DisconnectedError:
-        return
-    except AgentError as error:
-        reply.end(error.event())
-    except Exception as error:  # noqa: BLE001 - a bug must reach the client as an answer
-        reply.end(_fault(error, request))
-    else:
-        reply.end(protocol.End())
-
-
-def _handler(request: Request) -> Callable[[Any, Reply], None]:
-    name = getattr(request, "scheduler", "")
-    try:
-        handler = HANDLERS[type(request), name]
-    except KeyError:
-        raise AgentError("request", f"there is no scheduler {name!r} for this request") from None
-    return _imported(handler)
-
-
-def _imported(function: str) -> Callable[..., None]:
-    """Return a function of the agent by its module and name."""
+def _imported(function: str) -> Callable[..., Any]:
+    """Return a function or class of the agent by its module and name."""
     module, _, name = function.rpartition(".")
-    found: Callable[..., None] = getattr(importlib.import_module(PACKAGE + module), name)
+    found: Callable[..., Any] = getattr(importlib.import_module(PACKAGE + module), name)
     return found
 
 

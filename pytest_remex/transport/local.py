@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from pytest_remex.agent.serve import answer
+from pytest_remex.agent.serve import Responder
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common.files import FilesBelow
 from pytest_remex.common.protocol import Error, ListOutputs
@@ -61,7 +61,7 @@ def answer_here(request: Request) -> Iterator[Event]:
         RemoteError: The answer is an error.
     """
     answered = _Answer()
-    answer(request, answered)
+    Responder().answer(request, answered)
     return iter(answered.events)
 
 

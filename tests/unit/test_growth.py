@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import client, control, parse
+from pytest_remex.agent.slurm import control, parse
+from pytest_remex.agent.slurm.client import SlurmClient
 from pytest_remex.agent.slurm.commands import FIELD, ROW
 from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob
 from pytest_remex.collect.manifest import FetchedOutputs
@@ -126,8 +127,9 @@ def test_one_scancel_for_an_array(folder, monkeypatch):
         asked.append(words)
         return Ran()
 
-    monkeypatch.setattr(control.client, "run", run)
-    assert control._cancel([f"7_{task}" for task in range(1000)], "") == {}
+    slurm = SlurmClient()
+    monkeypatch.setattr(slurm, "run", run)
+    assert control._cancel(slurm, [f"7_{task}" for task in range(1000)], "") == {}
     assert asked == [["scancel", "7_[0-999]"]]
 
 
@@ -145,14 +147,15 @@ def test_only_the_new_jobs_are_listed(tmp_path, monkeypatch):
         asked.append(words)
         return Ran()
 
-    monkeypatch.setattr(client, "run", run)
+    slurm = SlurmClient()
+    monkeypatch.setattr(slurm, "run", run)
     one, *others = (LocatedJob(f"r{n}", str(tmp_path), f"{n}_0", "") for n in range(7, 1008))
-    assert JobListing.ask("", [one, one]).rows == []
+    assert JobListing.ask(slurm, "", [one, one]).rows == []
     assert asked.pop()[-3] == "--jobs=7"
-    assert JobListing.ask("", [others[0], one]).rows == []
+    assert JobListing.ask(slurm, "", [others[0], one]).rows == []
     assert asked.pop()[-3] == "--jobs=7,8"
     with pytest.raises(AgentError):
-        JobListing.ask("", [one, *others])
+        JobListing.ask(slurm, "", [one, *others])
     assert not any(word.startswith(("-j", "--jobs")) for word in asked.pop())
 
 

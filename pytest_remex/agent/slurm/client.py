@@ -1,6 +1,5 @@
 """Run Slurm's commands, except sbatch, and parse their output."""
 
-import functools
 import os
 import shutil
 import time
@@ -31,11 +30,6 @@ _DOWN = " is DOWN"
 _HANGS = "no answer within {:.0f} s, and later none within {:.0f} s"
 _ALSO = "no answer within {:.0f} s, after {} had not answered within {:.0f} s"
 _DISABLED = "accounting storage is disabled"
-_HUNG: Dict[Tuple[str, str], "_Hang"] = {}
-"""How a program last did not answer within its full time, by its name and the cluster's.
-
-It is kept for the agent's life, as the limits are: that is one command of one client.
-"""
 
 
 class NoAccountingError(AgentError):
@@ -60,145 +54,159 @@ class _Hang(NamedTuple):
     seconds: float
 
 
-@functools.lru_cache(maxsize=1)
-def _descriptions() -> Dict[str, process.Ran]:
-    """Ask the cluster for its version and settings; each agent asks once."""
-    questions = {
-        "version": commands.version(),
-        "config": commands.config(),
-        "associations": commands.associations(),
-        "qualities": commands.qualities(),
-    }
-    answers: Dict[str, process.Ran] = {}
+class SlurmClient:
+    """Runs Slurm's commands for one agent, which serves one command of one client.
 
-    def ask(name: str) -> None:
-        words = questions[name]
-        answers[name] = run(words, ENOUGH if words[0] == "sacctmgr" else PATIENCE)
-
-    process.in_parallel(questions, ask, len(questions))
-    return answers
-
-
-def config_failure() -> str:
-    """Return why the controller's settings are not known; empty if they are."""
-    ran = _descriptions()["config"]
-    return "" if ran.ok else ran.message()
-
-
-def outage() -> str:
-    """Return what Slurm's commands say if the controller is down; empty if it may answer.
-
-    A site's script round scontrol may fail in the same words, so a second question confirms it.
+    It asks for the cluster's settings once, and remembers which programs did not answer.
     """
-    why = config_failure()
-    return why if _UNREACHABLE in why and _DOWN in run(commands.ping()).out else ""
 
+    def __init__(self) -> None:
+        self._answers: Dict[str, process.Ran] = {}
+        self._hung: Dict[Tuple[str, str], _Hang] = {}
 
-@functools.lru_cache(maxsize=1)
-def limits() -> Limits:
-    """Return the cluster's version and limits.
+    def config_failure(self) -> str:
+        """Return why the controller's settings are not known; empty if they are."""
+        ran = self._descriptions()["config"]
+        return "" if ran.ok else ran.message()
 
-    Raises an error of kind slurm if there is no sbatch.
-    """
-    if shutil.which("sbatch") is None:
-        message = "sbatch is not on PATH on the cluster; load Slurm's module in a login file"
-        raise AgentError("slurm", message)
-    answers = {name: ran.out for name, ran in _descriptions().items()}
-    config = parse.settings(answers["config"])
-    submitted, running = parse.job_limits(answers["associations"], answers["qualities"])
-    accounting = config.get("AccountingStorageType", "").partition("/")[2] not in ("", "none")
-    return Limits(
-        slurm=answers["version"].split()[-1] if answers["version"].strip() else None,
-        sacct=accounting and shutil.which("sacct") is not None,
-        max_array_size=_first_number(config.get("MaxArraySize")),
-        max_submit=submitted,
-        max_jobs=running,
-        message_timeout=_first_number(config.get("MessageTimeout")),
-    )
+    def outage(self) -> str:
+        """Return what Slurm's commands say if the controller is down; empty if it may answer.
 
+        A site's script round scontrol may fail in the same words, so a second question confirms it.
+        """
+        why = self.config_failure()
+        return why if _UNREACHABLE in why and _DOWN in self.run(commands.ping()).out else ""
 
-def message_timeout() -> float:
-    """Return the seconds after which Slurm's commands give up; 10 is its default."""
-    config = parse.settings(run(commands.config()).out)
-    return float(_first_number(config.get("MessageTimeout")) or 10)
+    def limits(self) -> Limits:
+        """Return the cluster's version and limits.
 
+        Raises an error of kind slurm if there is no sbatch.
+        """
+        if shutil.which("sbatch") is None:
+            message = "sbatch is not on PATH on the cluster; load Slurm's module in a login file"
+            raise AgentError("slurm", message)
+        answers = {name: ran.out for name, ran in self._descriptions().items()}
+        config = parse.settings(answers["config"])
+        submitted, running = parse.job_limits(answers["associations"], answers["qualities"])
+        accounting = config.get("AccountingStorageType", "").partition("/")[2] not in ("", "none")
+        return Limits(
+            slurm=answers["version"].split()[-1] if answers["version"].strip() else None,
+            sacct=accounting and shutil.which("sacct") is not None,
+            max_array_size=_first_number(config.get("MaxArraySize")),
+            max_submit=submitted,
+            max_jobs=running,
+            message_timeout=_first_number(config.get("MessageTimeout")),
+        )
 
-def listing(cluster: str = "", numbers: Iterable[str] = ()) -> List[SqueueRow]:
-    """Return the user's jobs that the controller remembers; an error of kind slurm if it fails.
+    def message_timeout(self) -> float:
+        """Return the seconds after which Slurm's commands give up; 10 is its default."""
+        config = parse.settings(self.run(commands.config()).out)
+        return float(_first_number(config.get("MessageTimeout")) or 10)
 
-    `numbers` are the only jobs that matter, and at most `FEW` of them are asked for by number:
-    the rows of all earlier batches would make each further one cost more.
-    """
-    wanted = sorted(set(numbers), key=int)
-    jobs = wanted if len(wanted) <= FEW else []
-    ran = run(commands.listing(cluster, jobs))
-    if jobs and not ran.ok and _NO_SUCH_JOB in ran.message():
-        return []
-    if not ran.ok:
-        raise AgentError("slurm", f"squeue failed: {ran.message()}")
-    return parse.listing(ran.out)
+    def listing(self, cluster: str = "", numbers: Iterable[str] = ()) -> List[SqueueRow]:
+        """Return the user's jobs that the controller remembers.
 
+        `numbers` are the only jobs that matter, and at most `FEW` of them are asked for by number:
+        the rows of all earlier batches would make each further one cost more. Raises an error of
+        kind slurm if squeue fails.
+        """
+        wanted = sorted(set(numbers), key=int)
+        jobs = wanted if len(wanted) <= FEW else []
+        ran = self.run(commands.listing(cluster, jobs))
+        if jobs and not ran.ok and _NO_SUCH_JOB in ran.message():
+            return []
+        if not ran.ok:
+            raise AgentError("slurm", f"squeue failed: {ran.message()}")
+        return parse.listing(ran.out)
 
-def exit_codes(jobs: List[str], cluster: str = "") -> Dict[str, Tuple[int, int]]:
-    """Return exit codes and signals of ended jobs, as far as the controller still knows them."""
-    found: Dict[str, Tuple[int, int]] = {}
-    for some in chunks(jobs):
-        ran = run(commands.exit_codes(some, cluster))
-        found.update(parse.exit_codes(ran.out))
-    return found
+    def exit_codes(self, jobs: List[str], cluster: str = "") -> Dict[str, Tuple[int, int]]:
+        """Return exit codes and signals of ended jobs that the controller still knows."""
+        found: Dict[str, Tuple[int, int]] = {}
+        for some in chunks(jobs):
+            ran = self.run(commands.exit_codes(some, cluster))
+            found.update(parse.exit_codes(ran.out))
+        return found
 
+    def accounts(self, jobs: List[str], since: float, cluster: str = "") -> Dict[str, SacctRow]:
+        """Return the accounting's rows of jobs since a time; an error of kind slurm if it fails."""
+        found: Dict[str, SacctRow] = {}
+        for some in chunks(jobs):
+            found.update(self._accounts(commands.accounts(some, moment(since), cluster)))
+        return found
 
-def accounts(jobs: List[str], since: float, cluster: str = "") -> Dict[str, SacctRow]:
-    """Return the accounting's rows of jobs since a time; an error of kind slurm if it fails."""
-    found: Dict[str, SacctRow] = {}
-    for some in chunks(jobs):
-        found.update(_accounts(commands.accounts(some, moment(since), cluster)))
-    return found
+    def accounts_of_user(self, since: float, cluster: str = "") -> Dict[str, SacctRow]:
+        """Return the accounting's rows of all the user's jobs; fails as `accounts` does."""
+        return self._accounts(commands.accounts_of_user(moment(since), cluster))
 
+    def shown(self, job: str, cluster: str = "") -> str:
+        """Return the controller's description of a job; empty if it does not know the id.
 
-def accounts_of_user(since: float, cluster: str = "") -> Dict[str, SacctRow]:
-    """Return the accounting's rows of all the user's jobs since a time; fails as `accounts`."""
-    return _accounts(commands.accounts_of_user(moment(since), cluster))
+        Unlike a listing, which a site may answer from a cache, this comes from the controller
+        itself. Raises an error of kind slurm if it does not answer.
+        """
+        ran = self.run(commands.show(job, cluster))
+        text = parse.described(ran.out)
+        if ran.ok and text:
+            return text
+        if _NO_SUCH_JOB in ran.err + ran.out:
+            return ""
+        raise AgentError("slurm", f"scontrol failed: {ran.message()}")
 
+    def cancel_held(self, jobs: List[str], cluster: str = "") -> bool:
+        """Cancel those of the jobs that are held; return whether scancel accepted it."""
+        return self.run(commands.cancel_held(jobs, cluster)).ok
 
-def shown(job: str, cluster: str = "") -> str:
-    """Return the controller's description of a job; empty if it does not know the id.
+    def run(self, words: List[str], patience: float = PATIENCE) -> process.Ran:
+        """Run a command without the user's own filter and format variables, and without colours.
 
-    Unlike a listing, which a site may answer from a cache, this comes from the controller itself.
-    Raises an error of kind slurm if it does not answer.
-    """
-    ran = run(commands.show(job, cluster))
-    text = parse.described(ran.out)
-    if ran.ok and text:
-        return text
-    if _NO_SUCH_JOB in ran.err + ran.out:
-        return ""
-    raise AgentError("slurm", f"scontrol failed: {ran.message()}")
+        One that hangs would take its full time again and again: until it answers, it gets less. If
+        several hang, all of them share the time.
+        """
+        asked = words[0], commands.cluster_of(words)
+        since = time.monotonic() - MEMORY
+        hung = {name: each for name, each in self._hung.items() if each.ended > since}
+        earlier = hung.get(asked)
+        left = 0 if earlier else ALTOGETHER - sum(each.seconds for each in hung.values())
+        seconds = min(patience, max(SHORT, left))
+        ran = process.run(words, timeout=seconds, env=commands.variables_for_questions(os.environ))
+        if ran.code is not None:
+            self._hung.pop(asked, None)
+        elif earlier:
+            return ran._replace(err=_HANGS.format(earlier.seconds, seconds))
+        else:
+            self._hung[asked] = _Hang(time.monotonic(), seconds)
+            if seconds < patience:
+                (program, _), first = max(hung.items(), key=lambda each: each[1].seconds)
+                return ran._replace(err=_ALSO.format(seconds, program, first.seconds))
+        return ran._replace(out=parse.without_colours(ran.out), err=parse.without_colours(ran.err))
 
+    def _descriptions(self) -> Dict[str, process.Ran]:
+        """Return what the cluster says of its version and settings; it is asked once."""
+        questions = {
+            "version": commands.version(),
+            "config": commands.config(),
+            "associations": commands.associations(),
+            "qualities": commands.qualities(),
+        }
 
-def run(words: List[str], patience: float = PATIENCE) -> process.Ran:
-    """Run a command without the user's own filter and format variables, and without colours.
+        answers: Dict[str, process.Ran] = {}
 
-    One that hangs would take its full time again and again: until it answers, it gets less. If
-    several hang, all of them share the time.
-    """
-    asked = words[0], commands.cluster_of(words)
-    since = time.monotonic() - MEMORY
-    hung = {name: each for name, each in _HUNG.items() if each.ended > since}
-    earlier = hung.get(asked)
-    left = 0 if earlier else ALTOGETHER - sum(each.seconds for each in hung.values())
-    seconds = min(patience, max(SHORT, left))
-    ran = process.run(words, timeout=seconds, env=commands.variables_for_questions(os.environ))
-    if ran.code is not None:
-        _HUNG.pop(asked, None)
-    elif earlier:
-        return ran._replace(err=_HANGS.format(earlier.seconds, seconds))
-    else:
-        _HUNG[asked] = _Hang(time.monotonic(), seconds)
-        if seconds < patience:
-            (program, _), first = max(hung.items(), key=lambda each: each[1].seconds)
-            return ran._replace(err=_ALSO.format(seconds, program, first.seconds))
-    return ran._replace(out=parse.without_colours(ran.out), err=parse.without_colours(ran.err))
+        def ask(name: str) -> None:
+            words = questions[name]
+            answers[name] = self.run(words, ENOUGH if words[0] == "sacctmgr" else PATIENCE)
+
+        if not self._answers:
+            process.in_parallel(questions, ask, len(questions))
+            self._answers = answers
+        return self._answers
+
+    def _accounts(self, words: List[str]) -> Dict[str, SacctRow]:
+        ran = self.run(words)
+        if ran.code == process.MISSING or _is_disabled(ran):
+            raise NoAccountingError("slurm", "this cluster has no accounting")
+        if not ran.ok:
+            raise AgentError("slurm", f"sacct failed: {ran.message()}")
+        return parse.accounts(ran.out)
 
 
 def chunks(jobs: List[str]) -> List[List[str]]:
@@ -217,15 +225,6 @@ def chunks(jobs: List[str]) -> List[List[str]]:
 def moment(seconds: float) -> str:
     """Format a time for sacct's -S option, in local time."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
-
-
-def _accounts(words: List[str]) -> Dict[str, SacctRow]:
-    ran = run(words)
-    if ran.code == process.MISSING or _is_disabled(ran):
-        raise NoAccountingError("slurm", "this cluster has no accounting")
-    if not ran.ok:
-        raise AgentError("slurm", f"sacct failed: {ran.message()}")
-    return parse.accounts(ran.out)
 
 
 def _is_disabled(ran: process.Ran) -> bool:

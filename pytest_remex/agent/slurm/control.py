@@ -5,7 +5,8 @@ from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
 
 from pytest_remex.agent import attempts, fs, process
 from pytest_remex.agent.errors import AgentError, UnreadableError
-from pytest_remex.agent.slurm import client, commands, parse
+from pytest_remex.agent.slurm import commands, parse
+from pytest_remex.agent.slurm.client import SlurmClient, chunks
 from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, is_folder, locate
 from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.agent.wire import Reply
@@ -37,10 +38,10 @@ class Refusal(NamedTuple):
     lost: bool = False
 
 
-def release(request: Release, reply: Reply) -> None:
+def release(request: Release, reply: Reply, slurm: SlurmClient) -> None:
     """Release our jobs that are held by the user; jobs no longer held count as released."""
     for cluster, jobs in locate(request.runs, request.jobs).items():
-        refused = release_held(jobs, JobListing.ask(cluster, jobs), reply)
+        refused = release_held(slurm, jobs, JobListing.ask(slurm, cluster, jobs), reply)
         reply.send(Released([job.id for job in jobs if job.number not in refused]))
         for job in jobs:
             refusal = refused.get(job.number)
@@ -48,7 +49,9 @@ def release(request: Release, reply: Reply) -> None:
                 reply.send(NotReleased(job.id, refusal.message, refusal.lost))
 
 
-def release_held(jobs: List[LocatedJob], listing: JobListing, reply: Reply) -> Dict[str, Refusal]:
+def release_held(
+    slurm: SlurmClient, jobs: List[LocatedJob], listing: JobListing, reply: Reply
+) -> Dict[str, Refusal]:
     """Release those jobs on one cluster that their user holds.
 
     A listing may be older than a job: the controller is asked about jobs missing from it.
@@ -61,19 +64,19 @@ def release_held(jobs: List[LocatedJob], listing: JobListing, reply: Reply) -> D
     left = {job.number: job for job in jobs if job.number not in refused}
     held = {number for number, job in left.items() if listing.is_held(job)}
     unlisted = [job for job in left.values() if not listing.lists(job)]
-    held |= _look_up(unlisted, refused)
+    held |= _look_up(slurm, unlisted, refused)
     # scontrol waits for a crashed controller, which may come back with other jobs
     reply.raise_if_disconnected()
-    refused.update(_release([left[number] for number in sorted(held)]))
+    refused.update(_release(slurm, [left[number] for number in sorted(held)]))
     return refused
 
 
-def cancel(request: Cancel, reply: Reply) -> None:
+def cancel(request: Cancel, reply: Reply, slurm: SlurmClient) -> None:
     """Cancel waiting or running jobs, after checking that their ids are still ours."""
     for cluster, jobs in locate(request.runs, request.jobs).items():
-        refused = _not_ours(jobs, cluster)
+        refused = _not_ours(slurm, jobs, cluster)
         ours = [job.job for job in jobs if job.job not in refused]
-        refused.update(_cancel(ours, cluster))
+        refused.update(_cancel(slurm, ours, cluster))
         for job in jobs:
             refusal = refused.get(job.job)
             if refusal is None:
@@ -88,17 +91,13 @@ def was_cancelled(job: LocatedJob) -> bool:
     return os.path.exists(paths.cancelled(job.runs, job.job))
 
 
-def cancel_orphans(
-    rows: Iterable[SqueueRow], cluster: str, runs: str, asked: List[str], reply: Reply
-) -> None:
-    """Cancel our held duplicates of a run's job, which Slurm accepted late.
+def orphaned_jobs(rows: Iterable[SqueueRow], runs: str, asked: List[str]) -> List[str]:
+    """Return our held duplicates of runs' jobs, which Slurm accepted late.
 
     Args:
-        rows: squeue's rows on the cluster.
-        cluster: The cluster's name, empty for the default one.
+        rows: squeue's rows on one cluster.
         runs: The runs folder.
         asked: The run directories to consider, in addition to the folders of groups.
-        reply: Where to report the cancelled jobs.
 
     """
     above = paths.groups(runs)
@@ -111,8 +110,13 @@ def cancel_orphans(
         for row in held
         if _is_orphan(row, known.get(os.path.basename(row.work_dir), ""))
     }
-    for some in client.chunks(sorted(orphans, key=int)):
-        client.run(commands.cancel_held(some, cluster))
+    return sorted(orphans, key=int)
+
+
+def cancel_orphans(slurm: SlurmClient, orphans: List[str], cluster: str, reply: Reply) -> None:
+    """Cancel orphaned jobs on a cluster, and report them."""
+    for some in chunks(orphans):
+        slurm.cancel_held(some, cluster)
         reply.send(OrphansCancelled(some))
 
 
@@ -120,13 +124,13 @@ def _lost(job: LocatedJob) -> Refusal:
     return Refusal(_LOST.format(job.number), lost=True)
 
 
-def _look_up(jobs: List[LocatedJob], refused: Dict[str, Refusal]) -> Set[str]:
+def _look_up(slurm: SlurmClient, jobs: List[LocatedJob], refused: Dict[str, Refusal]) -> Set[str]:
     """Ask the controller about jobs; return the numbers of held ones, and add refusals.
 
     A job that the controller does not know is not held: a query tells what became of it.
     """
     held: Set[str] = set()
-    texts, failure = _shown(jobs)
+    texts, failure = _shown(slurm, jobs)
     for job in jobs:
         text = texts.get(job.number)
         if text is None:
@@ -138,7 +142,7 @@ def _look_up(jobs: List[LocatedJob], refused: Dict[str, Refusal]) -> Set[str]:
     return held
 
 
-def _shown(jobs: Iterable[LocatedJob]) -> Tuple[Dict[str, str], str]:
+def _shown(slurm: SlurmClient, jobs: Iterable[LocatedJob]) -> Tuple[Dict[str, str], str]:
     """Return the controller's descriptions of jobs by number, and why some are missing.
 
     If it does not answer, it is asked about no further job: each of them may take minutes.
@@ -146,7 +150,7 @@ def _shown(jobs: Iterable[LocatedJob]) -> Tuple[Dict[str, str], str]:
     texts: Dict[str, str] = {}
 
     def ask(job: LocatedJob) -> None:
-        texts[job.number] = client.shown(job.number, job.cluster)
+        texts[job.number] = slurm.shown(job.number, job.cluster)
 
     try:
         process.in_parallel({job.number: job for job in jobs}.values(), ask, _WIDTH)
@@ -155,12 +159,12 @@ def _shown(jobs: Iterable[LocatedJob]) -> Tuple[Dict[str, str], str]:
     return texts, ""
 
 
-def _release(jobs: List[LocatedJob]) -> Dict[str, Refusal]:
+def _release(slurm: SlurmClient, jobs: List[LocatedJob]) -> Dict[str, Refusal]:
     """Release jobs on one cluster; return, by number, why some may still be held."""
     failed: Dict[str, Refusal] = {}
 
     def release_some(numbers: List[str]) -> None:
-        ran = client.run(commands.release(numbers, jobs[0].cluster))
+        ran = slurm.run(commands.release(numbers, jobs[0].cluster))
         if not ran.ok:
             refusal = Refusal(f"scontrol release failed: {ran.message()}")
             failed.update(dict.fromkeys(numbers, refusal))
@@ -168,29 +172,29 @@ def _release(jobs: List[LocatedJob]) -> Dict[str, Refusal]:
     process.in_parallel(_shares([job.number for job in jobs]), release_some, _WIDTH)
     unanswered: Dict[str, Refusal] = {}
     # if scontrol fails for one job, it fails for all: ask the controller which one it is
-    held = _look_up([job for job in jobs if job.number in failed], unanswered)
+    held = _look_up(slurm, [job for job in jobs if job.number in failed], unanswered)
     return {number: why for number, why in failed.items() if number in held or number in unanswered}
 
 
 def _shares(numbers: List[str]) -> List[List[str]]:
     size = max(_FEWEST, -(-len(numbers) // _WIDTH))
     shares = [numbers[start : start + size] for start in range(0, len(numbers), size)]
-    return [some for share in shares for some in client.chunks(share)]
+    return [some for share in shares for some in chunks(share)]
 
 
-def _not_ours(jobs: List[LocatedJob], cluster: str) -> Dict[str, Refusal]:
+def _not_ours(slurm: SlurmClient, jobs: List[LocatedJob], cluster: str) -> Dict[str, Refusal]:
     """Return, by id, why a job must not be cancelled: its id is not ours, or not known.
 
     A listing may be older than a job: the controller is asked about some that are missing from it.
     """
     try:
-        listing = JobListing.ask(cluster)
+        listing = JobListing.ask(slurm, cluster)
     except AgentError as error:
         why = Refusal(f"{error}: run the same command again")
         return {job.job: why for job in jobs}
     refused = {job.job: _lost(job) for job in jobs if listing.is_another(job)}
     unlisted = {job.number: job for job in jobs if not listing.lists(job)}
-    texts, failure = _shown(list(unlisted.values())[:_MOST])
+    texts, failure = _shown(slurm, list(unlisted.values())[:_MOST])
     for job in jobs:
         text = texts.get(job.number, "")
         if job.number in unlisted and not job.is_shown(text):
@@ -199,12 +203,12 @@ def _not_ours(jobs: List[LocatedJob], cluster: str) -> Dict[str, Refusal]:
     return refused
 
 
-def _cancel(jobs: List[str], cluster: str) -> Dict[str, Refusal]:
+def _cancel(slurm: SlurmClient, jobs: List[str], cluster: str) -> Dict[str, Refusal]:
     """Cancel jobs, the tasks of an array by one request; return why some were not cancelled."""
     failed: Dict[str, Refusal] = {}
     words = by_array(jobs)
-    for some in client.chunks(list(words)):
-        ran = client.run(commands.cancel(some, cluster))
+    for some in chunks(list(words)):
+        ran = slurm.run(commands.cancel(some, cluster))
         if not ran.ok:
             refusal = Refusal(f"scancel failed: {ran.message()}")
             failed.update((job, refusal) for word in some for job in words[word])

@@ -5,7 +5,8 @@ from typing import Dict, List, Set, Tuple
 from pytest_remex.agent.attempts import DOUBT
 from pytest_remex.agent.discard import answer, refuse, units_to_end
 from pytest_remex.agent.errors import AgentError, UnreadableError
-from pytest_remex.agent.slurm import client, commands, groups
+from pytest_remex.agent.slurm import groups
+from pytest_remex.agent.slurm.client import SlurmClient, chunks
 from pytest_remex.agent.slurm.ownership import is_folder
 from pytest_remex.agent.slurm.reconcile import Timeouts, resolve
 from pytest_remex.agent.slurm.submit import PATIENCE
@@ -19,7 +20,7 @@ SubmittedUnit = Tuple[LocatedSubmission, str]
 """A submission, and the job that it became."""
 
 
-def discard(request: Discard, reply: Reply) -> None:
+def discard(request: Discard, reply: Reply, slurm: SlurmClient) -> None:
     """End submissions: those without an attempt, those in doubt, and those with a held job."""
     jobs: List[SubmittedUnit] = []
     doubtful: List[LocatedSubmission] = []
@@ -38,15 +39,17 @@ def discard(request: Discard, reply: Reply) -> None:
         except UnreadableError as error:
             answer(unit, reply, message=str(error))
     if doubtful:
-        jobs += _resolved(doubtful, request.why, reply)
-    _end(jobs, request.why, reply)
+        jobs += _resolved(slurm, doubtful, request.why, reply)
+    _end(slurm, jobs, request.why, reply)
 
 
-def _resolved(doubtful: List[LocatedSubmission], why: str, reply: Reply) -> List[SubmittedUnit]:
+def _resolved(
+    slurm: SlurmClient, doubtful: List[LocatedSubmission], why: str, reply: Reply
+) -> List[SubmittedUnit]:
     """Find out what became of attempts in doubt; return those that became a job."""
-    timeouts = Timeouts(PATIENCE, min(client.message_timeout(), PATIENCE))
+    timeouts = Timeouts(PATIENCE, min(slurm.message_timeout(), PATIENCE))
     try:
-        found, without = resolve(doubtful, reply, timeouts)
+        found, without = resolve(slurm, doubtful, reply, timeouts)
     except AgentError as error:
         for unit in doubtful:
             answer(unit, reply, message=redact(str(error)))
@@ -56,7 +59,7 @@ def _resolved(doubtful: List[LocatedSubmission], why: str, reply: Reply) -> List
     return [(unit, found[unit.key]) for unit in doubtful if unit.key in found]
 
 
-def _end(jobs: List[SubmittedUnit], why: str, reply: Reply) -> None:
+def _end(slurm: SlurmClient, jobs: List[SubmittedUnit], why: str, reply: Reply) -> None:
     """Cancel the jobs that are held and ours, and answer for all runs."""
     by_cluster: Dict[str, List[SubmittedUnit]] = {}
     for unit, job in jobs:
@@ -64,7 +67,7 @@ def _end(jobs: List[SubmittedUnit], why: str, reply: Reply) -> None:
         by_cluster.setdefault(JobId.parse(job).cluster, []).append((unit, job))
     for cluster, some in by_cluster.items():
         reply.raise_if_disconnected()
-        ended = _cancelled(some, cluster)
+        ended = _cancelled(slurm, some, cluster)
         for unit, job in some:
             if number_of(job) not in ended:
                 answer(unit, reply, unit.jobs_of_runs(job))
@@ -74,23 +77,24 @@ def _end(jobs: List[SubmittedUnit], why: str, reply: Reply) -> None:
             answer(unit, reply)
 
 
-def _cancelled(jobs: List[SubmittedUnit], cluster: str) -> List[str]:
+def _cancelled(slurm: SlurmClient, jobs: List[SubmittedUnit], cluster: str) -> List[str]:
     """Cancel those jobs on a cluster that are held; return the numbers that Slurm says ended so."""
     try:
-        held = [number for number, words in _words(jobs, cluster).items() if words == {"HELD"}]
-        ran = [client.run(commands.cancel_held(some, cluster)) for some in client.chunks(held)]
-        after = _words(jobs, cluster) if held else {}
+        held = [
+            number for number, words in _words(slurm, jobs, cluster).items() if words == {"HELD"}
+        ]
+        accepted = [slurm.cancel_held(some, cluster) for some in chunks(held)]
+        after = _words(slurm, jobs, cluster) if held else {}
     except AgentError:
         return []
-    is_done = all(each.ok for each in ran)
-    return [number for number in held if is_done and after[number] <= {"CANCELLED"}]
+    return [number for number in held if all(accepted) and after[number] <= {"CANCELLED"}]
 
 
-def _words(jobs: List[SubmittedUnit], cluster: str) -> Dict[str, Set[str]]:
+def _words(slurm: SlurmClient, jobs: List[SubmittedUnit], cluster: str) -> Dict[str, Set[str]]:
     """Return the states of jobs by number, as far as they start where we submitted them."""
     folders = {number_of(job): unit.folder for unit, job in jobs}
     found: Dict[str, Set[str]] = {number: set() for number in folders}
-    for row in client.listing(cluster, folders):
+    for row in slurm.listing(cluster, folders):
         number = number_of(row.id)
         if number in folders and is_folder(row.work_dir, folders[number]):
             found[number].add("HELD" if row.held_by_user else row.word)

@@ -12,7 +12,8 @@ from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import UnreadableError
-from pytest_remex.agent.slurm import client, groups, parse
+from pytest_remex.agent.slurm import groups, parse
+from pytest_remex.agent.slurm.client import SlurmClient
 from pytest_remex.agent.slurm.parse import SqueueRow, without_colours
 from pytest_remex.common import paths
 from pytest_remex.common.grouping import grouped
@@ -169,9 +170,9 @@ class JobListing:
                 self._starts.setdefault(number, set()).add(start)
 
     @classmethod
-    def ask(cls, cluster: str, jobs: Iterable[LocatedJob] = ()) -> "JobListing":
+    def ask(cls, slurm: SlurmClient, cluster: str, jobs: Iterable[LocatedJob] = ()) -> "JobListing":
         """Ask the controller about all jobs of the user, or only these; fails as `listing`."""
-        return cls(client.listing(cluster, [job.number for job in jobs]))
+        return cls(slurm.listing(cluster, [job.number for job in jobs]))
 
     def row(self, job: LocatedJob) -> Optional[SqueueRow]:
         """Return the row of a run's own job; None if there is none."""

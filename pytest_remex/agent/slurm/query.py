@@ -13,7 +13,8 @@ from typing import Dict, List, Optional, Set, Tuple
 from pytest_remex.agent import upstream
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
-from pytest_remex.agent.slurm import client, control, groups, parse
+from pytest_remex.agent.slurm import control, groups, parse
+from pytest_remex.agent.slurm.client import NoAccountingError, SlurmClient
 from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, locate
 from pytest_remex.agent.slurm.parse import SacctRow
 from pytest_remex.agent.wire import Reply
@@ -58,13 +59,13 @@ class Answers:
         return [one for one in asked if one.directory not in self.jobs]
 
 
-def query(request: Query, reply: Reply) -> None:
+def query(request: Query, reply: Reply, slurm: SlurmClient) -> None:
     """Send the state of each run's job."""
     for cluster, asked in locate(request.runs, request.queried).items():
         answers = Answers()
-        listing = _ask_squeue(asked, cluster, answers)
-        _release_again(asked, listing, answers, reply)
-        _ask_others(asked, cluster, answers, certain=request.certain)
+        listing = _ask_squeue(slurm, asked, cluster, answers)
+        _release_again(slurm, asked, listing, answers, reply)
+        _ask_others(slurm, asked, cluster, answers, certain=request.certain)
         for one in asked:
             job = _own_state(one, answers.jobs[one.directory])._replace(id=one.id)
             job = upstream.explain(job, one.path)
@@ -73,11 +74,16 @@ def query(request: Query, reply: Reply) -> None:
                 reply.send(RunState(one.directory, job))
         if request.cancel_orphans:
             folders = [one.path for one in asked]
-            control.cancel_orphans(listing.rows, cluster, request.runs, folders, reply)
+            orphans = control.orphaned_jobs(listing.rows, request.runs, folders)
+            control.cancel_orphans(slurm, orphans, cluster, reply)
 
 
 def _release_again(
-    asked: List[LocatedJob], listing: JobListing, answers: Answers, reply: Reply
+    slurm: SlurmClient,
+    asked: List[LocatedJob],
+    listing: JobListing,
+    answers: Answers,
+    reply: Reply,
 ) -> None:
     """Release again jobs that are held although their release was recorded.
 
@@ -89,11 +95,11 @@ def _release_again(
     ours = [(one, job) for one, job in held if listing.row_is_held(one)]
     if not ours:
         return
-    if not _is_held_still(max((one for one, _ in ours), key=_by_age)):
+    if not _is_held_still(slurm, max((one for one, _ in ours), key=_by_age)):
         for one, job in ours:
             answers.jobs[one.directory] = job._replace(state=JobState.PENDING, reason=_OLD)
         return
-    refused = control.release_held([one for one, _ in ours], listing, reply)
+    refused = control.release_held(slurm, [one for one, _ in ours], listing, reply)
     for one, job in ours:
         refusal = refused.get(one.number)
         answers.jobs[one.directory] = (
@@ -103,9 +109,9 @@ def _release_again(
         )
 
 
-def _is_held_still(one: LocatedJob) -> bool:
+def _is_held_still(slurm: SlurmClient, one: LocatedJob) -> bool:
     try:
-        return parse.shows_held(client.shown(one.number, one.cluster))
+        return parse.shows_held(slurm.shown(one.number, one.cluster))
     except AgentError:
         return True
 
@@ -115,15 +121,17 @@ def _by_age(one: LocatedJob) -> Tuple[int, str]:
     return len(one.number), one.number
 
 
-def _ask_others(asked: List[LocatedJob], cluster: str, answers: Answers, *, certain: bool) -> None:
-    _ask_sacct(asked, cluster, answers)
-    _ask_scontrol(asked, answers, certain=certain)
+def _ask_others(
+    slurm: SlurmClient, asked: List[LocatedJob], cluster: str, answers: Answers, *, certain: bool
+) -> None:
+    _ask_sacct(slurm, asked, cluster, answers)
+    _ask_scontrol(slurm, asked, answers, certain=certain)
     for one in answers.unknown(asked):
         if one.directory in answers.doubtful:
             answers.jobs[one.directory] = answers.doubtful[one.directory]
     if not answers.failures:
         _ask_run_directories(asked, answers)
-        _find_lost(answers.unknown(asked), cluster, answers)
+        _find_lost(slurm, answers.unknown(asked), cluster, answers)
     failures = "; ".join(answers.failures)
     for one in answers.unknown(asked):
         answers.jobs[one.directory] = _unknown(one, failures, answers)
@@ -151,19 +159,19 @@ def _own_state(one: LocatedJob, job: Job) -> Job:
         return job
 
 
-def _find_lost(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
+def _find_lost(slurm: SlurmClient, asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
     lost = [one for one in asked if one.directory in answers.reused]
     denied = [one for one in asked if one.directory in answers.denied and not one.owner]
-    for one in [*lost, *_not_accounted(denied, cluster)]:
+    for one in [*lost, *_not_accounted(slurm, denied, cluster)]:
         job = Job(one.job, JobState.LOST, _LOST.format(one.job), source="slurm")
         answers.jobs[one.directory] = job
 
 
-def _not_accounted(asked: List[LocatedJob], cluster: str) -> List[LocatedJob]:
+def _not_accounted(slurm: SlurmClient, asked: List[LocatedJob], cluster: str) -> List[LocatedJob]:
     if not asked:
         return []
     try:
-        accounts = client.accounts_of_user(min(one.earliest for one in asked), cluster)
+        accounts = slurm.accounts_of_user(min(one.earliest for one in asked), cluster)
     except AgentError:
         return []
     numbers = [int(number_of(job)) for job in accounts]
@@ -175,10 +183,12 @@ def _not_accounted(asked: List[LocatedJob], cluster: str) -> List[LocatedJob]:
     return [one for one in asked if first < int(one.number) < last and one.job not in known]
 
 
-def _ask_squeue(asked: List[LocatedJob], cluster: str, answers: Answers) -> JobListing:
+def _ask_squeue(
+    slurm: SlurmClient, asked: List[LocatedJob], cluster: str, answers: Answers
+) -> JobListing:
     """Ask squeue for all the user's jobs, and for the exit codes of those that have ended."""
     try:
-        listing = JobListing.ask(cluster)
+        listing = JobListing.ask(slurm, cluster)
     except AgentError as error:
         answers.failures.append(str(error))
         return JobListing([])
@@ -189,7 +199,7 @@ def _ask_squeue(asked: List[LocatedJob], cluster: str, answers: Answers) -> JobL
         elif listing.is_another(one):
             answers.reused.add(one.directory)
     ended = {job.id for job in answers.jobs.values() if job.state in FINAL}
-    codes = client.exit_codes(sorted(ended), cluster)
+    codes = slurm.exit_codes(sorted(ended), cluster)
     for directory, job in answers.jobs.items():
         if job.id in ended and job.id in codes:
             code, number = codes[job.id]
@@ -197,7 +207,7 @@ def _ask_squeue(asked: List[LocatedJob], cluster: str, answers: Answers) -> JobL
     return listing
 
 
-def _ask_sacct(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
+def _ask_sacct(slurm: SlurmClient, asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
     """Ask sacct about jobs that are unknown or have just ended: it also knows the memory."""
     wanting = [one for one in asked if _wants_account(answers.jobs.get(one.directory))]
     if not wanting:
@@ -205,8 +215,8 @@ def _ask_sacct(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
     numbers = list(dict.fromkeys(one.number for one in wanting))
     since = min(one.earliest for one in wanting)
     try:
-        accounts = client.accounts(numbers, since, cluster)
-    except client.NoAccountingError as error:
+        accounts = slurm.accounts(numbers, since, cluster)
+    except NoAccountingError as error:
         why = f"Slurm has forgotten the job, and {error}"
         answers.hints.update(dict.fromkeys((one.directory for one in wanting), why))
     except AgentError as error:
@@ -218,7 +228,9 @@ def _ask_sacct(asked: List[LocatedJob], cluster: str, answers: Answers) -> None:
                 _take_account(one, account, answers)
 
 
-def _ask_scontrol(asked: List[LocatedJob], answers: Answers, *, certain: bool) -> None:
+def _ask_scontrol(
+    slurm: SlurmClient, asked: List[LocatedJob], answers: Answers, *, certain: bool
+) -> None:
     """Ask the controller for jobs that squeue did not list: a site may answer from a cache.
 
     Such a listing lacks the newest jobs. So the newest job is asked for first, and the others only
@@ -230,7 +242,7 @@ def _ask_scontrol(asked: List[LocatedJob], answers: Answers, *, certain: bool) -
         if count == FEW and not certain:
             return
         try:
-            text = client.shown(one.job, one.cluster)
+            text = slurm.shown(one.job, one.cluster)
         except AgentError as error:
             answers.hints.update((each.directory, str(error)) for each in left[count:])
             return

@@ -16,7 +16,8 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 from pytest_remex.agent import attempts
 from pytest_remex.agent.attempts import DOUBT, REJECTED, Attempt, SbatchResult
 from pytest_remex.agent.errors import AgentError
-from pytest_remex.agent.slurm import client, commands, parse, sbatch
+from pytest_remex.agent.slurm import commands, parse, sbatch
+from pytest_remex.agent.slurm.client import NoAccountingError, SlurmClient
 from pytest_remex.agent.slurm.ownership import is_folder
 from pytest_remex.agent.slurm.parse import SqueueRow
 from pytest_remex.agent.submissions import LocatedSubmission
@@ -74,7 +75,9 @@ class Resolution(NamedTuple):
     again: List[LocatedSubmission]
 
 
-def verify(submitted: List[ReportedJob]) -> Iterator[Tuple[LocatedSubmission, SbatchResult]]:
+def verify(
+    slurm: SlurmClient, submitted: List[ReportedJob]
+) -> Iterator[Tuple[LocatedSubmission, SbatchResult]]:
     """Yield the submissions whose job is not what sbatch reported, with their new results.
 
     The notes are updated. If Slurm does not answer, sbatch is trusted.
@@ -82,43 +85,44 @@ def verify(submitted: List[ReportedJob]) -> Iterator[Tuple[LocatedSubmission, Sb
     clusters = grouped((JobId.parse(one.job).cluster, one) for one in submitted)
     for cluster, some in clusters.items():
         with contextlib.suppress(AgentError):
-            yield from _verify_on(cluster, some)
+            yield from _verify_on(slurm, cluster, some)
 
 
 def _verify_on(
-    cluster: str, submitted: List[ReportedJob]
+    slurm: SlurmClient, cluster: str, submitted: List[ReportedJob]
 ) -> Iterator[Tuple[LocatedSubmission, SbatchResult]]:
     rows: Dict[str, List[SqueueRow]] = {JobId.parse(one.job).on_cluster: [] for one in submitted}
-    for row in client.listing(cluster, rows):
+    for row in slurm.listing(cluster, rows):
         rows.setdefault(number_of(row.id), []).append(row)
     found = [(one, rows[JobId.parse(one.job).on_cluster]) for one in submitted]
     # those last that are not listed: the controller is asked about each, until it does not answer
     for one, its_rows in sorted(found, key=lambda pair: not pair[1]):
-        result = _check(one, its_rows)
+        result = _check(slurm, one, its_rows)
         if result is not None:
             yield one.submission, result
 
 
-def _check(submitted: ReportedJob, rows: List[SqueueRow]) -> Optional[SbatchResult]:
+def _check(
+    slurm: SlurmClient, submitted: ReportedJob, rows: List[SqueueRow]
+) -> Optional[SbatchResult]:
     submission = submitted.submission
-    if not submitted.found and not _is_of(submitted, rows):
+    if not submitted.found and not _is_of(slurm, submitted, rows):
         if _is_elsewhere(submission, rows):
             where = {"got": rows[0].work_dir, "wanted": submission.folder}
-            return _give_up(submitted, ELSEWHERE.format(job=submitted.job, **where))
+            return _give_up(slurm, submitted, ELSEWHERE.format(job=submitted.job, **where))
         submission.attempts.disown(submitted.attempt)
         return SbatchResult(DOUBT)
     got = {row.id.partition("_")[2] for row in rows}
     wanted = _wanted_tasks(submission)
     if rows and got < wanted:
-        got = _tasks_of(JobId.parse(submitted.job)) or wanted
+        got = _tasks_of(slurm, JobId.parse(submitted.job)) or wanted
     if not rows or got == wanted:
         return None
-    return _give_up(
-        submitted, UNWANTED.format(got=_in_words(got), wanted=_in_words(wanted), job=submitted.job)
-    )
+    words = {"got": _in_words(got), "wanted": _in_words(wanted)}
+    return _give_up(slurm, submitted, UNWANTED.format(job=submitted.job, **words))
 
 
-def _is_of(submitted: ReportedJob, rows: List[SqueueRow]) -> bool:
+def _is_of(slurm: SlurmClient, submitted: ReportedJob, rows: List[SqueueRow]) -> bool:
     submission = submitted.submission
     # an earlier job of the run has the same folder
     if submission.job_number > 1 and submitted.job in submission.attempts.jobs_of_others():
@@ -127,7 +131,7 @@ def _is_of(submitted: ReportedJob, rows: List[SqueueRow]) -> bool:
         return all(is_folder(row.work_dir, submission.folder) for row in rows)
     # a site may answer squeue from a cache: ask the controller itself
     job = JobId.parse(submitted.job)
-    shown = parse.work_dirs(client.shown(job.on_cluster, job.cluster))
+    shown = parse.work_dirs(slurm.shown(job.on_cluster, job.cluster))
     return any(is_folder(work_dir, submission.folder) for work_dir in shown)
 
 
@@ -141,10 +145,10 @@ def _is_elsewhere(submission: LocatedSubmission, rows: List[SqueueRow]) -> bool:
     )
 
 
-def _tasks_of(job: JobId) -> Set[str]:
+def _tasks_of(slurm: SlurmClient, job: JobId) -> Set[str]:
     """Ask the controller for the indices of an array's tasks: a listing may lack some."""
     try:
-        lines = client.shown(job.on_cluster, job.cluster).splitlines()
+        lines = slurm.shown(job.on_cluster, job.cluster).splitlines()
     except AgentError:
         return set()
     ranges = [parse.shown(line).get("ArrayTaskId", "") for line in lines]
@@ -162,14 +166,16 @@ def _in_words(tasks: Set[str]) -> str:
     return "one job" if tasks == {""} else f"an array of {len(tasks)} tasks"
 
 
-def _give_up(submitted: ReportedJob, why: str) -> SbatchResult:
+def _give_up(slurm: SlurmClient, submitted: ReportedJob, why: str) -> SbatchResult:
     job, submission = JobId.parse(submitted.job), submitted.submission
-    client.run(commands.cancel_held([job.on_cluster], job.cluster))
+    slurm.cancel_held([job.on_cluster], job.cluster)
     submission.attempts.refuse(submitted.attempt, why)
     return SbatchResult(REJECTED, words=why)
 
 
-def resolve(submissions: List[LocatedSubmission], reply: Reply, timeouts: Timeouts) -> Resolution:
+def resolve(
+    slurm: SlurmClient, submissions: List[LocatedSubmission], reply: Reply, timeouts: Timeouts
+) -> Resolution:
     """Resolve all submissions of a request that are in doubt.
 
     Raises an error of kind slurm if Slurm does not answer: then nothing is known.
@@ -177,7 +183,7 @@ def resolve(submissions: List[LocatedSubmission], reply: Reply, timeouts: Timeou
     jobs: Dict[str, str] = {}
     # an existing job is found without a wait; that there is none is certain only after the wait
     with contextlib.suppress(AgentError):
-        jobs.update(_find_jobs(submissions))
+        jobs.update(_find_jobs(slurm, submissions))
     left = [submission for submission in submissions if submission.key not in jobs]
     if left:
         jobs.update(_wait_until_quiet(left, reply, timeouts))
@@ -185,7 +191,7 @@ def resolve(submissions: List[LocatedSubmission], reply: Reply, timeouts: Timeou
     for last in (False, True):
         if not left:
             break
-        jobs.update(_find_jobs(left))
+        jobs.update(_find_jobs(slurm, left))
         left = [submission for submission in left if submission.key not in jobs]
         if left and not last:
             _pause(timeouts.settle / 2, reply)
@@ -246,29 +252,31 @@ def _quiet_at(
     return overdue + timeouts.settle
 
 
-def _find_jobs(submissions: List[LocatedSubmission]) -> Dict[str, str]:
-    by_name = grouped((os.path.basename(one.work_dir), one) for one in _candidates(submissions))
+def _find_jobs(slurm: SlurmClient, submissions: List[LocatedSubmission]) -> Dict[str, str]:
+    by_name = grouped(
+        (os.path.basename(one.work_dir), one) for one in _candidates(slurm, submissions)
+    )
     jobs = {}
     for submission in submissions:
         folder = submission.folder
         named = by_name.get(os.path.basename(folder), [])
         mine = [one for one in named if is_folder(one.work_dir, folder)]
-        kept = _keep_one(submission, mine)
+        kept = _keep_one(slurm, submission, mine)
         if kept is not None:
             jobs[submission.key] = submission.attempts.adopt(kept)
     return jobs
 
 
-def _candidates(submissions: List[LocatedSubmission]) -> List[PossibleJob]:
+def _candidates(slurm: SlurmClient, submissions: List[LocatedSubmission]) -> List[PossibleJob]:
     since = min(
         (attempt.touched for submission in submissions for attempt in submission.attempts.read()),
         default=0.0,
     )
     clusters = commands.clusters(os.environ) or [""]
-    return [one for cluster in clusters for one in _on_cluster(cluster, since)]
+    return [one for cluster in clusters for one in _on_cluster(slurm, cluster, since)]
 
 
-def _on_cluster(cluster: str, since: float) -> List[PossibleJob]:
+def _on_cluster(slurm: SlurmClient, cluster: str, since: float) -> List[PossibleJob]:
     """List the user's jobs on a cluster; `since` is the time of the first attempt, 0 if none."""
     found = [
         PossibleJob(
@@ -278,12 +286,12 @@ def _on_cluster(cluster: str, since: float) -> List[PossibleJob]:
             row.held_by_user,
             ended=False,
         )
-        for row in client.listing(cluster)
+        for row in slurm.listing(cluster)
         if row.comment
     ]
     try:
-        accounts = client.accounts_of_user((since or time.time()) - 86400, cluster).values()
-    except client.NoAccountingError:
+        accounts = slurm.accounts_of_user((since or time.time()) - 86400, cluster).values()
+    except NoAccountingError:
         return found
     except AgentError:
         # for recent attempts the controller's own memory is enough
@@ -299,7 +307,9 @@ def _on_cluster(cluster: str, since: float) -> List[PossibleJob]:
     return found
 
 
-def _keep_one(submission: LocatedSubmission, candidates: List[PossibleJob]) -> Optional[str]:
+def _keep_one(
+    slurm: SlurmClient, submission: LocatedSubmission, candidates: List[PossibleJob]
+) -> Optional[str]:
     """Choose the job that counts, the same for every agent, and cancel the others that are held.
 
     Our comment identifies a job, but a script's own comment is kept and a site may change it: then
@@ -318,7 +328,7 @@ def _keep_one(submission: LocatedSubmission, candidates: List[PossibleJob]) -> O
     made = submission.attempts.read()
     orphans = held if len(held) < len(made) else []
     for cluster, jobs in by_cluster(orphans).items():
-        client.run(commands.cancel_held(jobs, cluster))
+        slurm.cancel_held(jobs, cluster)
     return kept
 
 

@@ -8,7 +8,8 @@ from pytest_remex.agent import attempts, process, record_copies, upstream
 from pytest_remex.agent.attempts import DOUBT, HELD, LIMIT, REJECTED, SbatchResult, refuses
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
-from pytest_remex.agent.slurm import client, commands, groups
+from pytest_remex.agent.slurm import commands, groups
+from pytest_remex.agent.slurm.client import SlurmClient
 from pytest_remex.agent.slurm.reconcile import ReportedJob, Timeouts, resolve, verify
 from pytest_remex.agent.slurm.sbatch import LimitWatch, RateLimiter, SbatchRunner
 from pytest_remex.agent.submissions import (
@@ -46,6 +47,7 @@ class SubmitContext(NamedTuple):
     """
 
     reply: Reply
+    slurm: SlurmClient
     runner: SbatchRunner
     limit: LimitWatch
     submitted: List[ReportedJob]
@@ -54,7 +56,7 @@ class SubmitContext(NamedTuple):
     variables: Dict[str, str]
 
 
-def submit(request: Submit, reply: Reply) -> None:
+def submit(request: Submit, reply: Reply, slurm: SlurmClient) -> None:
     """Submit, and send the result of each submission."""
     record_copies.keep(request.runs, request.part)
     patience = request.patience or PATIENCE
@@ -66,11 +68,11 @@ def submit(request: Submit, reply: Reply) -> None:
     with contextlib.closing(SbatchRunner(patience)) as runner:
         width, limiter = request.width or WIDTH, RateLimiter(request.rate)
         variables = commands.variables_for_submission(os.environ)
-        context = SubmitContext(reply, runner, limit, [], width, limiter, variables)
+        context = SubmitContext(reply, slurm, runner, limit, [], width, limiter, variables)
         doubtful = _each(submissions, _continue, context)
         doubtful += _verify(context)
         if doubtful:
-            timeouts = Timeouts(patience, min(client.message_timeout(), patience))
+            timeouts = Timeouts(patience, min(slurm.message_timeout(), patience))
             _settle(doubtful, timeouts, context)
     reply.raise_if_disconnected()
 
@@ -88,7 +90,7 @@ def _verify(context: SubmitContext) -> List[LocatedSubmission]:
     context.submitted.clear()
     if context.reply.disconnected:
         return doubtful
-    for submission, result in verify(submitted):
+    for submission, result in verify(context.slurm, submitted):
         if result.kind == DOUBT:
             doubtful.append(submission)
         else:
@@ -100,7 +102,7 @@ def _settle(doubtful: List[LocatedSubmission], timeouts: Timeouts, context: Subm
     """Resolve submissions in doubt, and retry those without a trace, until all are settled."""
     while doubtful:
         try:
-            jobs, again = resolve(doubtful, context.reply, timeouts)
+            jobs, again = resolve(context.slurm, doubtful, context.reply, timeouts)
         except AgentError as error:
             for submission in doubtful:
                 tell_doubt(submission, str(error), context.reply)

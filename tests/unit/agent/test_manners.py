@@ -109,13 +109,14 @@ def test_a_long_listing_takes_little_memory(guest, tmp_path):
 NO_ROOM = """
 import resource, sys
 from pytest_remex.agent import process
-from pytest_remex.agent.slurm import client, sbatch
+from pytest_remex.agent.slurm.client import SlurmClient
+from pytest_remex.agent.slurm import sbatch
 print(process.run(["no-such-program"], timeout=9).code)
 resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
 ran = process.run(["true"], timeout=9)
 print(ran.code, ran.message())
 try:
-    client.accounts(["1"], 0.0)
+    SlurmClient().accounts(["1"], 0.0)
 except Exception as error:
     print(type(error).__name__, error)
 """

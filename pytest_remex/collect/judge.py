@@ -36,7 +36,7 @@ from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.experiment import Experiment, Run, Upstream
 from pytest_remex.hooks import GuardedHooks, naming_hook
 from pytest_remex.model import Config, Scalar, Sweep
-from pytest_remex.repo.git import without_git_variables
+from pytest_remex.repo.git_process import without_git_variables
 from pytest_remex.repo.workspace import Workspace
 from pytest_remex.sweep import SweepCall
 from pytest_remex.variant import GRID, Variant

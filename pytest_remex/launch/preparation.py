@@ -28,7 +28,8 @@ from pytest_remex.hooks import naming_hook
 from pytest_remex.io import writing
 from pytest_remex.model import Config, Sweep
 from pytest_remex.repo.commits import Patch
-from pytest_remex.repo.git import Git, without_git_variables
+from pytest_remex.repo.git import Git
+from pytest_remex.repo.git_process import without_git_variables
 from pytest_remex.repo.inputs import InputRules, Inputs
 from pytest_remex.repo.workspace import Named, Prepared, Workspace
 from pytest_remex.sbatch.options import NO_OPTIONS, SbatchOptions

@@ -24,7 +24,8 @@ from pytest_remex.io import AGAIN
 from pytest_remex.known_files import create_file
 from pytest_remex.model import Commit, Config
 from pytest_remex.names import with_full_id
-from pytest_remex.repo.git import Git, Process
+from pytest_remex.repo.git import Git
+from pytest_remex.repo.git_process import Process
 from pytest_remex.repo.trees import Edit, ObjectHash, Tree, TreeEntry
 from pytest_remex.temporary import is_alive
 

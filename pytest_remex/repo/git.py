@@ -1,124 +1,25 @@
-"""Run git commands on the user's repository.
-
-Git's variables and settings can redirect the repository, the index or the work tree, and change
-what is pushed, hashed or printed. So only the variables that `common.git_environment` lists are
-kept, and every setting that could affect our commands is overridden on the command line.
-"""
+"""Ask and change the user's repository through the git command."""
 
 from __future__ import annotations
 
 import functools
 import os
-import signal
-import subprocess
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple, NoReturn
+from typing import NoReturn
 
 from pytest_remex import temporary
 from pytest_remex.common import git_environment
 from pytest_remex.common.paths import unplaceable
 from pytest_remex.common.redact import redact
 from pytest_remex.errors import RepositoryError
-
-SETTINGS = (
-    "color.advice=false",
-    "color.push=false",
-    "color.remote=false",
-    "color.transport=false",
-    "color.ui=false",
-    "commit.gpgSign=false",
-    "core.excludesFile=/dev/null",
-    "core.fsmonitor=false",
-    "core.hooksPath=/dev/null",
-    "core.ignoreCase=false",
-    "core.logAllRefUpdates=false",
-    "core.quotePath=true",
-    "core.splitIndex=false",
-    "core.warnAmbiguousRefs=true",
-    "fastimport.unpackLimit=100",
-    "fetch.recurseSubmodules=false",
-    "gc.auto=0",
-    "i18n.logOutputEncoding=utf-8",
-    "maintenance.auto=false",
-    "push.default=nothing",
-    "push.followTags=false",
-    "push.gpgSign=false",
-    "push.negotiate=false",
-    "push.pushOption=",
-    "push.recurseSubmodules=no",
-    "push.useForceIfIncludes=false",
-    "remote.pushDefault=origin",
-    "submodule.recurse=false",
-    "worktree.useRelativePaths=false",
-)
-"""Settings of every command. The user's settings still apply to reaching a server (url, pushurl,
-receivepack, insteadOf, proxy, credentials, ssh) and to comparing their own work tree (autocrlf,
-filters, fileMode), which only `status` does."""
+from pytest_remex.repo.git_process import FIXED, Process, last_lines, owner_of, start
 
 STORING_POINTERS = frozenset({"lfs", "annex"})
 """Filters that store a pointer instead of the file, with any commands."""
-SHOWN = 25
-"""The most lines of git's errors that are kept: hooks on a server may print more."""
-FIXED = git_environment.FIXED | {
-    "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
-    "GIT_OPTIONAL_LOCKS": "0",
-}
-
-
-@contextmanager
-def without_git_variables() -> Iterator[None]:
-    """Remove git's variables that are not kept from this process, and restore them afterwards.
-
-    For patches: a git command that a patch runs in the checkout must not act on the repository that
-    a hook's variables name.
-    """
-    before = _git_variables()
-    for name in before:
-        if not git_environment.is_kept(os.fsdecode(name)):
-            del os.environb[name]
-    try:
-        yield
-    finally:
-        for name in _git_variables():
-            del os.environb[name]
-        if before:
-            os.environb.update(before)
-
-
 BRANCH = "branch=..."
 """The origin of a base's name in messages, unless an option names it."""
-
-
-class Process(NamedTuple):
-    """A running git process, with its pipes."""
-
-    stdin: IO[bytes]
-    stdout: IO[bytes]
-    stderr: IO[bytes]
-    popen: subprocess.Popen[bytes]
-
-    def communicate(self, text: bytes | None = None) -> tuple[int, bytes, bytes]:
-        """Send `text`, wait for the process to end, and return exit code, output and errors."""
-        output, errors = self.popen.communicate(text)
-        return self.popen.returncode, output, errors
-
-    def finish(self) -> tuple[int, str, str]:
-        """Wait for the process to end; return exit code, output, and errors without credentials."""
-        code, output, errors = self.communicate()
-        return code, os.fsdecode(output), _last_lines(redact(errors.decode(errors="replace")))
-
-    def end(self) -> tuple[int, str]:
-        """Wait for the process to end, close the pipes, and return exit code and errors."""
-        with suppress(BrokenPipeError):  # exit code and errors say more
-            self.stdin.close()
-        errors = self.stderr.read().decode(errors="replace").strip()
-        code = self.popen.wait()
-        self.stdout.close()
-        self.stderr.close()
-        return code, errors
 
 
 class Git:
@@ -169,7 +70,7 @@ class Git:
         code, output, errors = process.communicate(text)
         if code not in accepted:
             words = redact(" ".join(arguments[:2]))
-            why = _last_lines(redact((errors or output).decode(errors="replace")))
+            why = last_lines(redact((errors or output).decode(errors="replace")))
             raise RepositoryError(f"git {words} failed in {self.top}: {why}")
         return output
 
@@ -184,13 +85,13 @@ class Git:
 
     def stream(self, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
         """Start a git process and return it; Ctrl-C at the terminal does not reach it."""
-        return _start(self.top, arguments, {**self._environment, **(env or {})})
+        return start(self.top, arguments, {**self._environment, **(env or {})})
 
     def push(self, *arguments: str) -> tuple[int, str, str]:
         """Push only the given refs to origin; returns the same as `attempt`."""
         only = ("-c", "remote.origin.mirror=false")  # a mirror cannot be pushed ref by ref
         process = self.stream(*only, "push", "--quiet", "--no-verify", *arguments)
-        _owner = _owner_of(process.popen, self.top)  # a server may keep a push waiting
+        _owner = owner_of(process.popen, self.top)  # a server may keep a push waiting
         return process.finish()
 
     def resolve(self, revision: str, given_by: str = BRANCH) -> str:
@@ -341,58 +242,3 @@ class Git:
     def _branches(self) -> str:
         names = self.run("for-each-ref", "--format=%(refname:short)", "refs/heads").split()
         return ", ".join(names[:8]) or "none"
-
-
-def _last_lines(words: str) -> str:
-    """Return the end of what git, or a hook on a server, said."""
-    lines = words.strip().splitlines()
-    return "\n".join([*(["..."] if lines[:-SHOWN] else []), *lines[-SHOWN:]])
-
-
-def _start(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> Process:
-    settings = [word for setting in SETTINGS for word in ("-c", setting)]
-    command = ["git", "--no-pager", *settings, *arguments]
-    try:
-        with _interrupts_blocked():
-            popen = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-    except OSError as error:
-        raise RepositoryError(
-            f"git could not be started in {folder} ({error.strerror}): install git, and check that "
-            f"it is on PATH"
-        ) from error
-    if popen.stdin is None or popen.stdout is None or popen.stderr is None:
-        raise RepositoryError(f"git was started in {folder} without pipes")
-    return Process(popen.stdin, popen.stdout, popen.stderr, popen)
-
-
-def _owner_of(popen: subprocess.Popen[bytes], folder: Path) -> object:
-    """Return an object whose deletion ends a git process."""
-    try:
-        # importing it runs git, which may fail, and takes as long as a small command
-        from git import Git as GitPython  # noqa: PLC0415
-    except ImportError as error:
-        _, errors = popen.communicate()
-        words = redact(errors.decode(errors="replace")).strip() or str(error).partition("\n")[0]
-        raise RepositoryError(f"git cannot be used in {folder}: {words}") from error
-    return GitPython.AutoInterrupt(popen, popen.args)
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    # A child inherits the mask: Ctrl-C must not kill a push, or leave a partial pack in objects/.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _git_variables() -> dict[bytes, bytes]:
-    return {name: os.environb[name] for name in os.environb if name.startswith(b"GIT_")}

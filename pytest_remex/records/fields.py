@@ -176,19 +176,15 @@ class Collected(NamedTuple):
         """Return what this says of each run, by commit."""
         return {sha: Collection(job, self.by, self.on) for sha, job in self.jobs.items()}
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as a line of a launch record."""
-        return {"state": "COLLECTED", "by": self.by, "on": self.on, "jobs": self.jobs}
 
-    @classmethod
-    def from_json(cls, data: Json) -> Collected:
-        """Return it from a launch record. Raises `ValueError` for a field of another type."""
-        jobs = field(data, "jobs", dict)
-        by, on = field(data, "by", str), field(data, "on", str)
-        for text in (by, on, *jobs.values()):
-            if not isinstance(text, str) or not text.isprintable():
-                raise ValueError(f"{text!r:.60} is not a printable text")
-        return cls(by, on, jobs)
+def collected_from_json(data: Json) -> Collected:
+    """Return the event in a line of a record. Raises `ValueError` for a field of another type."""
+    jobs = field(data, "jobs", dict)
+    by, on = field(data, "by", str), field(data, "on", str)
+    for text in (by, on, *jobs.values()):
+        if not isinstance(text, str) or not text.isprintable():
+            raise ValueError(f"{text!r:.60} is not a printable text")
+    return Collected(by, on, jobs)
 
 
 class UpstreamRun(NamedTuple):
@@ -208,37 +204,27 @@ class UpstreamRun(NamedTuple):
     copied: tuple[str, ...] = ()
     """Those of the paths in this one's run directory that are copies."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as an object of a launch record."""
-        return {
-            "node": self.node,
-            "point": self.point,
-            "launch": self.launch,
-            "commit": self.commit,
-            "directory": self.directory,
-            "job": self.job,
-            "brought": self.brought,
-            **({"copied": list(self.copied)} if self.copied else {}),
-        }
 
-    @classmethod
-    def of(cls, data: Json) -> UpstreamRun | None:
-        """Return the upstream of a run, from the line that introduces it; None if it has none."""
-        return cls.from_json(field(data, "upstream", dict)) if "upstream" in data else None
+def upstream_to_json(upstream: UpstreamRun) -> dict[str, Any]:
+    """Return an upstream as JSON, with `copied` only if there is something."""
+    facts = {**upstream._asdict(), "copied": list(upstream.copied)}
+    if not upstream.copied:
+        del facts["copied"]
+    return facts
 
-    @classmethod
-    def from_json(cls, data: Json) -> UpstreamRun:
-        """Return it from a launch record. Raises `ValueError` for a field of another type."""
-        brought = field(data, "brought", dict)
-        if not all(isinstance(source, str) for source in brought.values()):
-            raise ValueError(f"'brought' is {brought!r:.60}, not paths by paths")
-        return cls(
-            node=field(data, "node", str),
-            point=field(data, "point", dict),
-            launch=field(data, "launch", str),
-            commit=field(data, "commit", str),
-            directory=field(data, "directory", str),
-            job=field(data, "job", str),
-            brought=brought,
-            copied=texts(data, "copied", []),
-        )
+
+def upstream_from_json(data: Json) -> UpstreamRun:
+    """Return the upstream that `upstream_to_json` was given."""
+    brought = field(data, "brought", dict)
+    if not all(isinstance(source, str) for source in brought.values()):
+        raise ValueError(f"'brought' is {brought!r:.60}, not paths by paths")
+    return UpstreamRun(
+        node=field(data, "node", str),
+        point=field(data, "point", dict),
+        launch=field(data, "launch", str),
+        commit=field(data, "commit", str),
+        directory=field(data, "directory", str),
+        job=field(data, "job", str),
+        brought=brought,
+        copied=texts(data, "copied", []),
+    )

@@ -3,7 +3,7 @@
 A launch record is a file of JSON objects, one per line. The first is the head, which describes the
 launch; the others are events, named by their `state`. Fields and events that this release does not
 know are ignored. A change that every reader must understand raises `FORMAT`; newer formats are
-refused. `head` has the first line.
+refused. `launch` has the first line.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from pytest_remex.records.fields import (
     Collection,
     Json,
     UpstreamRun,
+    collected_from_json,
     field,
     header_from_json,
     header_to_json,
     identity_from_json,
     identity_to_json,
     texts,
+    upstream_from_json,
+    upstream_to_json,
     variant_from_json,
     variant_to_json,
 )
@@ -216,6 +219,13 @@ def introduction(run: RunRecord) -> Iterator[Event]:
 
 def run_to_json(run: RunRecord) -> dict[str, Any]:
     """Return the fields of a run's first event; stage and job come with later events."""
+    optional = {
+        "sbatch": list(run.sbatch),
+        "recipe": run.recipe,
+        "sweep": run.sweep,
+        "upstream": upstream_to_json(run.upstream) if run.upstream else None,
+        "added": run.added,
+    }
     return {
         "commit": run.commit.sha,
         "tree": run.commit.tree,
@@ -226,18 +236,13 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
         "directory": run.directory,
         "header": header_to_json(run.header),
         **(identity_to_json(run.identity) if run.identity else {}),
-        **{k: v for k, v in _optional_fields(run).items() if v},
+        **{name: value for name, value in optional.items() if value},
     }
-
-
-def _optional_fields(run: RunRecord) -> dict[str, Any]:
-    before = run.upstream.to_json() if run.upstream else None
-    facts = {"sbatch": list(run.sbatch), "recipe": run.recipe, "sweep": run.sweep}
-    return {**facts, "upstream": before, "added": run.added}
 
 
 def run_from_json(data: Json, base: str) -> RunRecord:
     """Return the run from its first event; `base` is the launch's base commit."""
+    upstream = field(data, "upstream", dict) if "upstream" in data else None
     return RunRecord(
         node=field(data, "node", str),
         id=field(data, "id", str),
@@ -250,7 +255,7 @@ def run_from_json(data: Json, base: str) -> RunRecord:
         sbatch=texts(data, "sbatch", []),
         recipe=field(data, "recipe", int, 0),
         sweep=field(data, "sweep", str, ""),
-        upstream=UpstreamRun.of(data),
+        upstream=None if upstream is None else upstream_from_json(upstream),
         added=field(data, "added", bool, default=False),
     )
 
@@ -279,7 +284,7 @@ def event_to_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for ea
         case Ended(commit, final):
             return {"state": "ENDED", "commit": commit, "final": to_json(final)}
         case Collected():
-            return event.to_json()
+            return {"state": "COLLECTED", **event._asdict()}
         case Renamed():
             facts = {k: v for k, v in event._asdict().items() if v or k != "sweep"}
             return {"state": "RENAMED", **facts}
@@ -309,7 +314,7 @@ def event_from_json(data: Json, base: str) -> Event | None:  # noqa: PLR0911 - o
         case "ENDED":
             return Ended(field(data, "commit", str), from_json(Job, field(data, "final", dict)))
         case "COLLECTED":
-            return Collected.from_json(data)
+            return collected_from_json(data)
         case "RENAMED":
             return Renamed(
                 commit=field(data, "commit", str),

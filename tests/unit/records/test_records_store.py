@@ -29,6 +29,7 @@ from pytest_remex.records.schema import (
     Stage,
     StageReached,
     Tidied,
+    event_to_json,
 )
 from pytest_remex.records.store import read_record, read_records
 from pytest_remex.sbatch.script import parse_header
@@ -304,7 +305,7 @@ def test_who_collected_a_run(journal):
 )
 def test_a_damaged_mark_of_a_collect(journal, wrong):
     """It is refused with its line."""
-    data = {**Collected("ada@laptop", "2026-03-01", {SHA: "7"}).to_json(), **wrong}
+    data = {**event_to_json(Collected("ada@laptop", "2026-03-01", {SHA: "7"})), **wrong}
     with journal.path.open("a") as file:
         file.write(json.dumps(data) + "\n")
     with pytest.raises(RecordError, match="damaged in line 3"):

@@ -60,6 +60,28 @@ class ExperimentQueue:
             RecordError: A launch record cannot be written.
             SweepError: The experiment that it comes after was not added.
         """
+        candidate = self._decided(prepared, probe, recipes or {})
+        self._all.append(candidate)
+        # two variants of the grid may have the same experiment
+        first = self._by_inputs.setdefault(experiment_key(candidate.prepared), candidate)
+        self._by_key[prepared.key] = first
+        if outcome := Outcome.unsent(candidate.known, candidate.decision):
+            candidate.outcome = outcome
+            self._workspaces.forget(candidate.prepared)
+        elif first is not candidate:
+            self._sharing.append((candidate, first))
+        else:
+            self._follow_up(candidate)
+            self.waiting.append(candidate)
+        return candidate
+
+    def _decided(
+        self,
+        prepared: Prepared,
+        probe: ContinueProbe | FailedProbe | None,
+        recipes: Mapping[int, Prepared],
+    ) -> Candidate:
+        """Return an experiment with what is known of it and what is decided; see `add`."""
         run = self._launcher.find(prepared)
         known = self._known.about(prepared, run, self._options.resubmit)
         prepared = known.shared_with(prepared)
@@ -71,20 +93,7 @@ class ExperimentQueue:
         if decision is Decision.ALREADY and upstream and upstream.may_be_resent:
             decision = Decision.ASK
         made = {0: prepared, **recipes} if recipes else {}
-        candidate = Candidate(prepared, known, decision, "", upstream, made, probe)
-        self._all.append(candidate)
-        # two variants of the grid may have the same experiment
-        first = self._by_inputs.setdefault(experiment_key(prepared), candidate)
-        self._by_key[prepared.key] = first
-        if outcome := Outcome.unsent(known, decision):
-            candidate.outcome = outcome
-            self._workspaces.forget(prepared)
-        elif first is not candidate:
-            self._sharing.append((candidate, first))
-        else:
-            self._follow_up(candidate)
-            self.waiting.append(candidate)
-        return candidate
+        return Candidate(prepared, known, decision, "", upstream, made, probe)
 
     def put_first(self, candidates: Iterable[Candidate]) -> None:
         """Let those that are WAITING again be sent before the others."""

@@ -10,9 +10,10 @@ import re
 from typing import FrozenSet, NamedTuple, Optional, Tuple, Union
 
 from pytest_remex.agent import fs, process, record_copies
-from pytest_remex.agent.attempts import REJECTED, Attempts
+from pytest_remex.agent.attempts import Attempts
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
+from pytest_remex.agent.sbatch_result import REJECTED
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
 from pytest_remex.common.claims import (

@@ -25,7 +25,7 @@ from pytest_remex.common.paths import RunNote
 BUSY = "another client submits it: run the same command again"
 
 
-def units_to_end(request: Discard, reply: Reply, scripts: Scripts) -> List[LocatedSubmission]:
+def submissions_to_end(request: Discard, reply: Reply, scripts: Scripts) -> List[LocatedSubmission]:
     """Make the run directories that do not exist, and answer for those that are not ours.
 
     Returns:
@@ -35,37 +35,40 @@ def units_to_end(request: Discard, reply: Reply, scripts: Scripts) -> List[Locat
     record_copies.keep(request.runs, request.part)
     ours = {run.directory for run in request.discarded if _is_ours(request, run, reply)}
     asked = [each for each in submissions_of(request) if ours.intersection(each.directories)]
-    units, faults = units_of(asked, scripts)
+    submissions, faults = units_of(asked, scripts)
     for fault in faults:
         for directory in fault.directories:
             reply.send(NotDiscarded(directory, message=fault.message))
-    return units
+    return submissions
 
 
-def refuse(unit: LocatedSubmission, why: str, reply: Reply) -> None:
+def refuse(submission: LocatedSubmission, why: str, reply: Reply) -> None:
     """Create the note of the next attempt, as refused, so that nobody makes it; and answer."""
-    made = unit.attempts.read()
+    made = submission.attempts.read()
     number = made[-1].number + 1 if made else 1
-    note = unit.attempts.begin(number)
+    note = submission.attempts.begin(number)
     if note is not None:
         os.close(note)
-        unit.attempts.refuse(number, why)
-    answer(unit, reply, message=BUSY if note is None else "")
+        submission.attempts.refuse(number, why)
+    answer(submission, reply, message=BUSY if note is None else "")
 
 
 def answer(
-    unit: LocatedSubmission, reply: Reply, jobs: Optional[Dict[str, str]] = None, message: str = ""
+    submission: LocatedSubmission,
+    reply: Reply,
+    jobs: Optional[Dict[str, str]] = None,
+    message: str = "",
 ) -> None:
-    """Answer for the runs of a unit: they have `jobs`, or a `message` says what is not known.
+    """Answer for the runs of a submission: they have `jobs`, or a `message` says what is not known.
 
     With neither they have no job and can get none: their directories are emptied.
     """
-    for directory in itertools.chain(*unit.asked.values()):
+    for directory in itertools.chain(*submission.asked.values()):
         if jobs or message:
             reply.send(NotDiscarded(directory, (jobs or {}).get(directory, ""), message))
             continue
-        run = os.path.join(unit.runs, directory)
-        if unit.job_number == 1:
+        run = os.path.join(submission.runs, directory)
+        if submission.job_number == 1:
             RunFiles(run).remove(paths.JOB)
             with contextlib.suppress(OSError):  # it only takes space
                 _empty(run)

@@ -5,7 +5,7 @@ import time
 from typing import Container, Dict, List, Optional, Set
 
 from pytest_remex.agent import fs, record_copies, upstream
-from pytest_remex.agent.discard import answer, refuse, units_to_end
+from pytest_remex.agent.discard import answer, refuse, submissions_to_end
 from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.local import queue
@@ -107,25 +107,25 @@ def discard(request: Discard, reply: Reply) -> None:
     """End submissions: those that were not queued, and those whose job was not released."""
     store = Store(request.runs)
     released = set(store.marked(RELEASED))
-    for unit in units_to_end(request, reply, _no_scripts):
+    for submission in submissions_to_end(request, reply, _no_scripts):
         try:
-            _discard(store, unit, released, request.why, reply)
+            _discard(store, submission, released, request.why, reply)
         except UnreadableError as error:
-            answer(unit, reply, message=str(error))
+            answer(submission, reply, message=str(error))
 
 
 def _discard(
-    store: Store, unit: LocatedSubmission, released: Container[str], why: str, reply: Reply
+    store: Store, submission: LocatedSubmission, released: Container[str], why: str, reply: Reply
 ) -> None:
-    settled = unit.attempts.settled_note
+    settled = submission.attempts.settled_note
     job = (fs.read(settled) or "").strip()
     if job in released or (job and _has_started(store, job)):
-        answer(unit, reply, jobs_of(unit, job))
+        answer(submission, reply, jobs_of(submission, job))
         return
     if job:
         store.withdraw(job)
         fs.remove(settled)
-    refuse(unit, why, reply)
+    refuse(submission, why, reply)
 
 
 def _has_started(store: Store, job: str) -> bool:

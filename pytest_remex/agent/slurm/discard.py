@@ -2,9 +2,9 @@
 
 from typing import Dict, List, Set, Tuple
 
-from pytest_remex.agent.attempts import DOUBT
-from pytest_remex.agent.discard import answer, refuse, units_to_end
+from pytest_remex.agent.discard import answer, refuse, submissions_to_end
 from pytest_remex.agent.errors import AgentError, UnreadableError
+from pytest_remex.agent.sbatch_result import DOUBT
 from pytest_remex.agent.slurm import groups
 from pytest_remex.agent.slurm.client import SlurmClient, chunks
 from pytest_remex.agent.slurm.ownership import is_folder
@@ -16,28 +16,28 @@ from pytest_remex.common.claims import Discard
 from pytest_remex.common.jobs import JobId, number_of
 from pytest_remex.common.redact import redact
 
-SubmittedUnit = Tuple[LocatedSubmission, str]
+SubmittedJob = Tuple[LocatedSubmission, str]
 """A submission, and the job that it became."""
 
 
 def discard(request: Discard, reply: Reply, slurm: SlurmClient) -> None:
     """End submissions: those without an attempt, those in doubt, and those with a held job."""
-    jobs: List[SubmittedUnit] = []
+    jobs: List[SubmittedJob] = []
     doubtful: List[LocatedSubmission] = []
-    for unit in units_to_end(request, reply, groups.scripts_of):
+    for submission in submissions_to_end(request, reply, groups.scripts_of):
         reply.raise_if_disconnected()
         try:
-            made = unit.attempts.read()
-            job = unit.attempts.settled(made)
-            in_doubt = made[-1].result.kind == DOUBT if made else unit.in_doubt
+            made = submission.attempts.read()
+            job = submission.attempts.settled(made)
+            in_doubt = made[-1].result.kind == DOUBT if made else submission.in_doubt
             if job is not None:
-                jobs.append((unit, job))
+                jobs.append((submission, job))
             elif in_doubt:
-                doubtful.append(unit)
+                doubtful.append(submission)
             else:
-                refuse(unit, request.why, reply)
+                refuse(submission, request.why, reply)
         except UnreadableError as error:
-            answer(unit, reply, message=str(error))
+            answer(submission, reply, message=str(error))
     if doubtful:
         jobs += _resolved(slurm, doubtful, request.why, reply)
     _end(slurm, jobs, request.why, reply)
@@ -45,39 +45,41 @@ def discard(request: Discard, reply: Reply, slurm: SlurmClient) -> None:
 
 def _resolved(
     slurm: SlurmClient, doubtful: List[LocatedSubmission], why: str, reply: Reply
-) -> List[SubmittedUnit]:
+) -> List[SubmittedJob]:
     """Find out what became of attempts in doubt; return those that became a job."""
     timeouts = Timeouts(PATIENCE, min(slurm.message_timeout(), PATIENCE))
     try:
         found, without = resolve(slurm, doubtful, reply, timeouts)
     except AgentError as error:
-        for unit in doubtful:
-            answer(unit, reply, message=redact(str(error)))
+        for submission in doubtful:
+            answer(submission, reply, message=redact(str(error)))
         return []
-    for unit in without:
-        refuse(unit, why, reply)
-    return [(unit, found[unit.key]) for unit in doubtful if unit.key in found]
+    for submission in without:
+        refuse(submission, why, reply)
+    return [
+        (submission, found[submission.key]) for submission in doubtful if submission.key in found
+    ]
 
 
-def _end(slurm: SlurmClient, jobs: List[SubmittedUnit], why: str, reply: Reply) -> None:
+def _end(slurm: SlurmClient, jobs: List[SubmittedJob], why: str, reply: Reply) -> None:
     """Cancel the jobs that are held and ours, and answer for all runs."""
-    by_cluster: Dict[str, List[SubmittedUnit]] = {}
-    for unit, job in jobs:
-        groups.note_jobs(unit, job)
-        by_cluster.setdefault(JobId.parse(job).cluster, []).append((unit, job))
+    by_cluster: Dict[str, List[SubmittedJob]] = {}
+    for submission, job in jobs:
+        groups.note_jobs(submission, job)
+        by_cluster.setdefault(JobId.parse(job).cluster, []).append((submission, job))
     for cluster, some in by_cluster.items():
         reply.raise_if_disconnected()
         ended = _cancelled(slurm, some, cluster)
-        for unit, job in some:
+        for submission, job in some:
             if number_of(job) not in ended:
-                answer(unit, reply, unit.jobs_of_runs(job))
+                answer(submission, reply, submission.jobs_of_runs(job))
                 continue
-            for attempt in unit.attempts.read():
-                unit.attempts.refuse(attempt.number, why)
-            answer(unit, reply)
+            for attempt in submission.attempts.read():
+                submission.attempts.refuse(attempt.number, why)
+            answer(submission, reply)
 
 
-def _cancelled(slurm: SlurmClient, jobs: List[SubmittedUnit], cluster: str) -> List[str]:
+def _cancelled(slurm: SlurmClient, jobs: List[SubmittedJob], cluster: str) -> List[str]:
     """Cancel those jobs on a cluster that are held; return the numbers that Slurm says ended so."""
     try:
         held = [
@@ -90,9 +92,9 @@ def _cancelled(slurm: SlurmClient, jobs: List[SubmittedUnit], cluster: str) -> L
     return [number for number in held if all(accepted) and after[number] <= {"CANCELLED"}]
 
 
-def _words(slurm: SlurmClient, jobs: List[SubmittedUnit], cluster: str) -> Dict[str, Set[str]]:
+def _words(slurm: SlurmClient, jobs: List[SubmittedJob], cluster: str) -> Dict[str, Set[str]]:
     """Return the states of jobs by number, as far as they start where we submitted them."""
-    folders = {number_of(job): unit.folder for unit, job in jobs}
+    folders = {number_of(job): submission.folder for submission, job in jobs}
     found: Dict[str, Set[str]] = {number: set() for number in folders}
     for row in slurm.listing(cluster, folders):
         number = number_of(row.id)

@@ -14,8 +14,9 @@ import time
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from pytest_remex.agent import attempts
-from pytest_remex.agent.attempts import DOUBT, REJECTED, Attempt, SbatchResult
+from pytest_remex.agent.attempts import Attempt
 from pytest_remex.agent.errors import AgentError
+from pytest_remex.agent.sbatch_result import DOUBT, REJECTED, SbatchResult
 from pytest_remex.agent.slurm import commands, parse, sbatch
 from pytest_remex.agent.slurm.client import NoAccountingError, SlurmClient
 from pytest_remex.agent.slurm.ownership import is_folder

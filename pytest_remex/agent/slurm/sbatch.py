@@ -11,7 +11,7 @@ import time
 from typing import Dict, List, Optional
 
 from pytest_remex.agent import process
-from pytest_remex.agent.attempts import FAILED, NO_ROOM
+from pytest_remex.agent.sbatch_result import FAILED, NO_ROOM
 from pytest_remex.agent.slurm.commands import SUBMITTED
 
 LOOK = 0.25

@@ -5,9 +5,9 @@ import os
 from typing import Callable, Dict, List, NamedTuple
 
 from pytest_remex.agent import attempts, process, record_copies, upstream
-from pytest_remex.agent.attempts import DOUBT, HELD, LIMIT, REJECTED, SbatchResult, refuses
 from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
+from pytest_remex.agent.sbatch_result import DOUBT, HELD, LIMIT, REJECTED, SbatchResult, refuses
 from pytest_remex.agent.slurm import commands, groups
 from pytest_remex.agent.slurm.client import SlurmClient
 from pytest_remex.agent.slurm.reconcile import ReportedJob, Timeouts, resolve, verify

@@ -95,7 +95,7 @@ def _read(
 
     Returns:
         The own records that the runs folder has more of, what it lacks, and whether it has runs
-        that no record tells of.
+        that no record mentions.
 
     """
     elsewhere: list[str] = []

@@ -112,7 +112,7 @@ class Canceller:
         interrupted = [each for each in chosen.values() if not each.run.settled]
         if not interrupted:
             return {}, {}
-        # seldom: every cancel would pay for the import
+        # rarely needed: every cancel would pay for the import
         from pytest_remex.launch.discard import discard  # noqa: PLC0415
         from pytest_remex.launch.session import Services, lock_launches  # noqa: PLC0415
         from pytest_remex.repo.workspace import Workspaces  # noqa: PLC0415

@@ -10,7 +10,7 @@ the record:
                    v                     +--> REJECTED  sbatch refused the job
                 REFUSED                  '--> INDOUBT   sbatch may have accepted it: the same
             the run directory                           command, run again, looks for the job
-            cannot be made                              and goes on at SUBMITTING
+            cannot be made                              and continues at SUBMITTING
 
 An interrupted run goes through all steps again: each finds out what has been done already.
 """

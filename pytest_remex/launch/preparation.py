@@ -88,7 +88,7 @@ def prepare(
             prepared = replace(prepared, sbatch=words, no_folder=no_folder)
         made.append(prepared)
         if inspect:
-            inspect(made[0], originals)
+            inspect(prepared, originals)
 
     workspace.scratch.take(look)
     return made[0]

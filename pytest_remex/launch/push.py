@@ -63,7 +63,7 @@ def publisher_for(
 
 
 def withdraw_from_origin(repository: Git, launch: str, tips: Sequence[str]) -> list[str]:
-    """Remove the branch that a launch pushed before it went on over the connection.
+    """Remove the branch that a launch pushed before it continued over the connection.
 
     Returns:
         A warning if that failed.

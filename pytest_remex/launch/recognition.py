@@ -32,7 +32,7 @@ class EarlierRun(NamedTuple):
 
     recorded: RecordedRun
     changed: tuple[str, ...]
-    """None if the base is the same and its commit no longer exists: nothing to compare with."""
+    """Empty if its commit no longer exists: there is nothing to compare with."""
 
     @property
     def completed(self) -> bool:
@@ -258,7 +258,7 @@ class Recognizer:
     def _patches(
         self, repository: Git, base: str, runs: Sequence[RecordedRun], inputs: Inputs
     ) -> Iterator[tuple[RecordedRun, Sequence[Edit | TreeEntry]]]:
-        """Return the runs on a base whose patches can be had, each with its patch."""
+        """Yield the runs on a base whose patches are found, each with its patch."""
         commits = [each.run.commit for each in runs]
         patches = patches_of(repository, base, commits, inputs.script)
         absent = [e for e in runs if e.run.identity is None and e.run.commit.sha not in patches]

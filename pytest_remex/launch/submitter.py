@@ -7,7 +7,7 @@ The state of an experiment, and what changes it:
     WAITING  -> SENDING           its batch is sent                     `Submitter`
              -> ALREADY, OTHER_BASE, UNJUDGED   no retry is needed      `Retries.settle`
              -> UPSTREAM_FAILED, NOT_SUBMITTED   for its upstream       `find_dependencies`
-             -> NOT_SUBMITTED     an error, told of one of the batch    `Submitter`
+             -> NOT_SUBMITTED     an error, reported with one of them   `Submitter`
              -> the outcome of another one, whose run it shares         `ExperimentQueue`
     SENDING  -> SUBMITTED         its job was released                  `Outcome.of_run`
              -> NOT_SUBMITTED     it was refused or rejected            `Outcome.of_run`

@@ -244,7 +244,7 @@ def _refuse_unknown_bases(
     """Refuse a base that does not exist, unless something is known to have run on it."""
     for base, its in grouped((variant_of(item).base, item) for item in items).items():
         if base and not any(item.nodeid in found for item in its):
-            from pytest_remex.repo.git import Git  # noqa: PLC0415 - seldom, as above
+            from pytest_remex.repo.git import Git  # noqa: PLC0415 - rarely, as above
 
             Git(repo.path).resolve(base, base_option(its[0]))
 

@@ -290,7 +290,7 @@ def _grouped(
 
 
 def _is_elsewhere(recorded: RecordedRun) -> bool:
-    """Return whether another launch has the experiment, or another user tried in vain to have it.
+    """Return whether another launch has the experiment, or another user was refused it.
 
     That user may have been refused because the experiment is ours.
     """

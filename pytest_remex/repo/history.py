@@ -111,7 +111,7 @@ def keep_commits(git: Git, ref: str, commits: Sequence[Commit], token: str) -> N
 
 
 def _described(git: Git, shas: Sequence[str]) -> Mapping[str, _Known]:
-    """Return what is to be known of those objects that are commits."""
+    """Return the facts about those objects that are commits, by sha."""
     ask = ("cat-file", "--batch-check=%(objectname) %(objecttype)")
     listed = git.ask(*ask, text="".join(f"{sha}\n" for sha in shas).encode())
     commits = [line.split()[0] for line in listed.decode().splitlines() if line.endswith("commit")]

@@ -12,17 +12,17 @@ from pytest_remex.agent.slurm.parse import SacctRow, SqueueRow
 
 PATIENCE = 120.0
 """Seconds for one command; a busy controller answers late."""
-ENOUGH = 20.0
-"""Seconds for the accounting to tell limits, which a launch can do without."""
-ALTOGETHER = 150.0
-"""Seconds to wait in vain for all programs: those after the first that hangs get the rest."""
-SHORT = 10.0
-"""Seconds for a command whose program has just let us wait in vain, and the least for any."""
-MEMORY = 600.0
-"""Seconds for which that is remembered: a wait for jobs may last days, and programs recover."""
-LENGTH = 30_000
+LIMITS_PATIENCE = 20.0
+"""Seconds for the accounting's limits, which a launch can do without."""
+TOTAL_PATIENCE = 150.0
+"""Seconds for all programs that do not answer: those after the first get the rest."""
+LEAST_PATIENCE = 10.0
+"""Seconds for a command whose program did not answer just now, and the least for any."""
+REMEMBERED = 600.0
+"""Seconds for which that counts: a wait for jobs may last days, and programs recover."""
+LONGEST_LIST = 30_000
 """The most bytes of job ids in one command; Linux allows 128 kB in one argument."""
-FEW = 1000
+MOST_LISTED = 1000
 """The most jobs that squeue is asked for by number: it compares each job with each number."""
 _NO_SUCH_JOB = "Invalid job id"
 _UNREACHABLE = "Unable to contact slurm controller"
@@ -106,12 +106,12 @@ class SlurmClient:
     def listing(self, cluster: str = "", numbers: Iterable[str] = ()) -> List[SqueueRow]:
         """Return the user's jobs that the controller remembers.
 
-        `numbers` are the only jobs that matter, and at most `FEW` of them are asked for by number:
-        the rows of all earlier batches would make each further one cost more. Raises an error of
-        kind slurm if squeue fails.
+        `numbers` are the only jobs that matter, and at most `MOST_LISTED` of them are asked for by
+        number: the rows of all earlier batches would make each further one cost more. Raises an
+        error of kind slurm if squeue fails.
         """
         wanted = sorted(set(numbers), key=int)
-        jobs = wanted if len(wanted) <= FEW else []
+        jobs = wanted if len(wanted) <= MOST_LISTED else []
         ran = self.run(commands.listing(cluster, jobs))
         if jobs and not ran.ok and _NO_SUCH_JOB in ran.message():
             return []
@@ -163,11 +163,11 @@ class SlurmClient:
         several hang, all of them share the time.
         """
         asked = words[0], commands.cluster_of(words)
-        since = time.monotonic() - MEMORY
+        since = time.monotonic() - REMEMBERED
         hung = {name: each for name, each in self._hung.items() if each.ended > since}
         earlier = hung.get(asked)
-        left = 0 if earlier else ALTOGETHER - sum(each.seconds for each in hung.values())
-        seconds = min(patience, max(SHORT, left))
+        left = 0 if earlier else TOTAL_PATIENCE - sum(each.seconds for each in hung.values())
+        seconds = min(patience, max(LEAST_PATIENCE, left))
         ran = process.run(words, timeout=seconds, env=commands.variables_for_questions(os.environ))
         if ran.code is not None:
             self._hung.pop(asked, None)
@@ -193,7 +193,7 @@ class SlurmClient:
 
         def ask(name: str) -> None:
             words = questions[name]
-            answers[name] = self.run(words, ENOUGH if words[0] == "sacctmgr" else PATIENCE)
+            answers[name] = self.run(words, LIMITS_PATIENCE if words[0] == "sacctmgr" else PATIENCE)
 
         if not self._answers:
             process.in_parallel(questions, ask, len(questions))
@@ -212,10 +212,10 @@ class SlurmClient:
 def chunks(jobs: List[str]) -> List[List[str]]:
     """Split job ids so that each part fits on a command line."""
     parts: List[List[str]] = []
-    length = LENGTH
+    length = LONGEST_LIST
     for job in jobs:
         length += len(job) + 1
-        if length > LENGTH:
+        if length > LONGEST_LIST:
             parts.append([])
             length = len(job) + 1
         parts[-1].append(job)

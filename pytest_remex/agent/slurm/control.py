@@ -103,7 +103,7 @@ def orphaned_jobs(rows: Iterable[SqueueRow], runs: str, asked: List[str]) -> Lis
     above = paths.groups(runs)
     folders = [*asked, *(os.path.join(above, name) for name in fs.listing(above))]
     known = {os.path.basename(folder): folder for folder in folders}
-    # each of our jobs has a comment; a job that the user submitted by hand seldom has one
+    # each of our jobs has a comment; a job that the user submitted by hand rarely has one
     held = [row for row in rows if row.held_by_user and row.comment]
     orphans = {
         number_of(row.id)

@@ -27,7 +27,7 @@ def test_ids_are_split_to_fit_a_command_line():
     jobs = [str(number) for number in range(10_000_000, 10_010_000)]
     parts = client.chunks(jobs)
     assert [job for part in parts for job in part] == jobs
-    assert all(len(",".join(part)) <= client.LENGTH for part in parts)
+    assert all(len(",".join(part)) <= client.LONGEST_LIST for part in parts)
     assert client.chunks([]) == []
 
 
@@ -41,7 +41,7 @@ def seconds_of(slurm, words, patience):
 def test_a_program_that_hung_gets_less_time_until_it_answers(squeue, monkeypatch):
     """Only the first of several questions waits in full, even if another cluster answers."""
     slurm = SlurmClient()
-    monkeypatch.setattr(client, "SHORT", 1)
+    monkeypatch.setattr(client, "LEAST_PATIENCE", 1)
     squeue("[ $1 = -M ] || exec sleep 60")
     took, ran = seconds_of(slurm, ["squeue", "-h"], 2)
     assert took >= 2
@@ -51,9 +51,9 @@ def test_a_program_that_hung_gets_less_time_until_it_answers(squeue, monkeypatch
     assert took < 10
     assert ran.message() == "no answer within 2 s, and later none within 1 s"
     squeue("exit 0")
-    monkeypatch.setattr(client, "SHORT", 20)
+    monkeypatch.setattr(client, "LEAST_PATIENCE", 20)
     assert slurm.run(["squeue"], 20).ok
-    monkeypatch.setattr(client, "SHORT", 0)
+    monkeypatch.setattr(client, "LEAST_PATIENCE", 0)
     squeue("sleep 0.5")
     assert slurm.run(["squeue"], 20).ok
 
@@ -61,8 +61,8 @@ def test_a_program_that_hung_gets_less_time_until_it_answers(squeue, monkeypatch
 def test_several_programs_that_hang_share_the_time(squeue, tmp_path, monkeypatch):
     """After one program hung, another one that hangs gets what is left, and says what hung."""
     slurm = SlurmClient()
-    monkeypatch.setattr(client, "ALTOGETHER", 3.0)
-    monkeypatch.setattr(client, "SHORT", 0.5)
+    monkeypatch.setattr(client, "TOTAL_PATIENCE", 3.0)
+    monkeypatch.setattr(client, "LEAST_PATIENCE", 0.5)
     squeue("exec sleep 60")
     for name in ("sacct", "scontrol"):
         shutil.copy(tmp_path / "squeue", tmp_path / name)
@@ -79,8 +79,8 @@ def test_several_programs_that_hang_share_the_time(squeue, tmp_path, monkeypatch
 def test_a_program_gets_its_full_time_again_later(squeue, monkeypatch):
     """A wait for days does not give up on a program that hung once and has been slow since."""
     slurm = SlurmClient()
-    monkeypatch.setattr(client, "SHORT", 0)
-    monkeypatch.setattr(client, "MEMORY", 1.0)
+    monkeypatch.setattr(client, "LEAST_PATIENCE", 0)
+    monkeypatch.setattr(client, "REMEMBERED", 1.0)
     squeue("exec sleep 60")
     assert slurm.run(["squeue"], 0.2).code is None
     assert slurm.run(["squeue"], 20).code is None

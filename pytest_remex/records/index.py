@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,9 @@ from pytest_remex.records.schema import MAY_HAVE_JOB, Renamed, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord, read_records
 from pytest_remex.variant import GRID, Variant
 
+_UPLOAD_ANY = "git -c uploadpack.allowAnySHA1InWant=true upload-pack"
+_SHOWN = 3
+"""The most commits that a message names."""
 Key = TypeVar("Key")
 _text = json.JSONEncoder(sort_keys=True).encode
 """Returns a point as text, for a key."""
@@ -131,16 +135,13 @@ class RunIndex:
         has_unusable = False
         for each in copies:
             copied, some = each.read()
-            here = {base for base in {record.launch.base for record in copied} if has(base)}
-            ours = [record for record in copied if record.launch.base in here]
+            bases = dict.fromkeys(record.launch.base for record in copied)
+            missing = [base for base in bases if not has(base)]
+            ours = [record for record in copied if record.launch.base not in missing]
             records, faults = records + ours, faults + some
             has_unusable = has_unusable or bool(some)
             if others := len(copied) - len(ours):
-                faults.append(
-                    f"{counted(others, 'launch record')} in {each.remote.place} "
-                    f"{'was' if others == 1 else 'were'} ignored: this repository does not have "
-                    f"the base commit; run git fetch to get commits that others pushed"
-                )
+                faults.append(_ignored(others, each.remote, missing))
         index = cls(merged(records))
         index.faults, index.has_unusable = faults, has_unusable
         return index
@@ -311,3 +312,16 @@ def _node_key(recorded: RecordedRun) -> tuple[str, str]:
 
 def _sweep_key(recorded: RecordedRun) -> tuple[str, str]:
     return recorded.run.sweep or recorded.launch.name, _text(recorded.run.point)
+
+
+def _ignored(records: int, remote: Remote, missing: Sequence[str]) -> str:
+    """Say that records are ignored as their base commits are missing here, and how to get these."""
+    clone = remote.clone if remote.host is None else f"{remote.host}:{remote.clone}"
+    refs = [f"{base}:refs/remex/{base[:12]}" for base in missing[:_SHOWN]]
+    fetch = shlex.join(["git", "fetch", f"--upload-pack={_UPLOAD_ANY}", clone, *refs])
+    return (
+        f"{counted(records, 'launch record')} in {remote.place} "
+        f"{'was' if records == 1 else 'were'} ignored: this repository does not have the base "
+        f"commit; run git fetch to get commits that others pushed, or, if their branch was "
+        f"deleted, get them from the clone: {fetch}"
+    )

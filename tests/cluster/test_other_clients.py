@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+import subprocess
 
 import pytest
 from support.invariants import (
@@ -225,19 +226,43 @@ def test_records_that_were_purged_are_put_back(user, other, cluster):
     assert len(ALREADY.findall(other.submit().text)) == 3
 
 
+def without_base(someone):
+    """Remove the base commit from a repository, as if its branch had been squashed and deleted."""
+    folder = someone.repository
+    git(folder, "checkout", "--quiet", "--orphan", "another")
+    git(folder, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "new")
+    git(folder, "branch", "--quiet", "-D", "main")
+    git(folder, "update-ref", "-d", "refs/remotes/origin/main")
+    git(folder, "symbolic-ref", "--delete", "refs/remotes/origin/HEAD")
+    git(folder, "reflog", "expire", "--expire=now", "--all")
+    git(folder, "gc", "--quiet", "--prune=now")
+
+
 def test_records_of_another_repository_are_not_used(user, other, cluster):
     """Their base commits are not here: they are counted, and their runs are none of this sweep."""
     user.submit()
-    git(other.repository, "checkout", "--quiet", "--orphan", "another")
-    git(other.repository, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "new")
-    git(other.repository, "branch", "--quiet", "-D", "main")
-    git(other.repository, "update-ref", "-d", "refs/remotes/origin/main")
-    git(other.repository, "symbolic-ref", "--delete", "refs/remotes/origin/HEAD")
-    git(other.repository, "reflog", "expire", "--expire=now", "--all")
-    git(other.repository, "gc", "--quiet", "--prune=now")
+    without_base(other)
     status = other.pytest("--remex-status", "-v")
     assert "1 launch record in" in status
     assert status.text.count("NOT SUBMITTED") == 3
+
+
+def test_a_base_commit_that_is_on_no_branch_any_more(user, other, cluster):
+    """The command that the message names gets it from the clone, and the runs are collected."""
+    user.submit()
+    cluster.wait()
+    without_base(other)
+    clone = other.project.clone
+    git(clone, "checkout", "--quiet", "--detach")
+    for ref in git(clone, "for-each-ref", "--format=%(refname)").split():
+        git(clone, "update-ref", "--no-deref", "-d", ref)
+    said = other.pytest("--remex-status")
+    (command,) = re.findall(r"git fetch '--upload-pack=.*", said.text)
+    ssh = "ssh -F $HOME/.ssh/config -o UserKnownHostsFile=$HOME/.ssh/known_hosts"
+    env = {**os.environ, "GIT_SSH_COMMAND": ssh}
+    subprocess.run(command, shell=True, cwd=other.repository, env=env, check=True)  # noqa: S602 - as a user does
+    assert other.pytest("--remex-status", "-v").text.count("COMPLETED job") == 3
+    other.collect().succeeded()
 
 
 def test_a_launchs_name_is_one_clients(user, other, cluster):

@@ -176,6 +176,8 @@ class CollectMode(Mode):
             judge.result, notes = detach(report, judge.result)
             for note in notes:
                 self.terminal.note(note)
+        if judge.result.note_changed:  # so the tables will be written, and others judge meanwhile
+            self._processes.tables.begin()
         if is_dead:
             self._judging.conclude_dead(item, DIED)
         self._judging.note(item)

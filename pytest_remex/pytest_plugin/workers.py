@@ -58,7 +58,6 @@ class JudgingProcesses:
         self._specs: deque[XSpec] = deque()
         self._starter = threading.Thread(target=self._start, args=(number,))
         self.tables = TablesImport()
-        """Begun at the latest when they judge."""
         self._lock = threading.Lock()
         """Held while items are given to processes, also as a process asks, in a thread of xdist."""
         self._is_announced = False
@@ -103,7 +102,6 @@ class JudgingProcesses:
             for node in self._given:
                 self._feed(node)
         self._start_what_is_missing()
-        self.tables.begin()
 
     def wait_for(self, item: pytest.Item) -> Sequence[pytest.TestReport] | None:
         """Wait for an item's reports; None if it has to be judged by this process.

@@ -97,6 +97,23 @@ def test_verdicts_are_kept(ran):
         assert written(ran) == before
 
 
+LOADED = """
+import sys
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        print("tables:", "pandas" in sys.modules)
+"""
+
+
+def test_tables_are_loaded_if_they_are_written(ran):
+    """The first process loads what writes tables only if a verdict differs from the last one."""
+    ran.write("conftest.py", LOADED)
+    collect(ran, "-n", "2", "-s").stdout.fnmatch_lines(["tables: True"])
+    collect(ran, "-n", "2", "-s", "--remex-fresh").stdout.fnmatch_lines(["tables: False"])
+    ran.edit("sweeps.py", "a not in (3, 4)", "a not in (3, 4, 6)")
+    collect(ran, "-n", "2", "-s").stdout.fnmatch_lines(["tables: True"])
+
+
 def test_first_failure(ran):
     """With -x, what others judged past the first failure is in no table."""
     for arguments in ((), ("-n", "2")):

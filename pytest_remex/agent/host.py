@@ -156,8 +156,11 @@ def _answer_of_origin(clone: str, address: str) -> Check:
     ran = process.run(words, timeout=PATIENCE, env=git.environment())
     if ran.ok:
         return Check("origin", FINE, f"{address} answers")
-    ask = f"git -C {quote(clone)} ls-remote origin"
-    fix = f"on the cluster: {ask}; or {OVER_CONNECTION}"
+    there = f"git -C {quote(clone)}"
+    fix = (
+        f"on the cluster: {there} ls-remote origin; if it has moved: {there} remote set-url origin "
+        f"<address>; or {OVER_CONNECTION}"
+    )
     return Check("origin", FAULT, f"{address} does not answer: {ran.message()}", fix)
 
 

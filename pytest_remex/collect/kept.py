@@ -37,6 +37,7 @@ KEPT_NOTE = ".remex/kept.json"
 VERSION = 1
 _OURS = str(Path(__file__).parents[1])
 _NO_FILES = ("/dev/", "/proc/", "/sys/")
+_IN_MEMORY = "/dev/shm/"  # noqa: S108 - files like others, of which a repository may be one
 _OPENED = frozenset({"open", "os.listdir", "os.scandir"})
 _DOUBTS = (
     "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn", "socket.connect",
@@ -283,7 +284,8 @@ def _is_in(path: str, places: Iterable[str]) -> bool:
 
 def is_installed(path: str) -> bool:
     """Return whether a file is of Python, of an installed package or of this one."""
-    return path.startswith((*_installed_folders(), *_NO_FILES, _OURS + os.sep))
+    is_no_file = path.startswith(_NO_FILES) and not path.startswith(_IN_MEMORY)
+    return is_no_file or path.startswith((*_installed_folders(), _OURS + os.sep))
 
 
 def _own_files() -> list[str]:

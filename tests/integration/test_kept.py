@@ -2,9 +2,12 @@
 
 import csv
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
+MEMORY = Path("/dev/shm")
 SWEEP = """
 import os, time
 from pathlib import Path
@@ -119,6 +122,19 @@ def test_what_changed_is_judged_again(collected, name, before, after, first):
     assert scaled(collected)[0] == first
     collected.pytest("--remex-collect").assert_outcomes(passed=3)
     assert judged(collected) == 0
+
+
+@pytest.mark.skipif(not MEMORY.is_dir(), reason="no file system in memory")
+def test_a_file_in_memory_that_changed(collected):
+    """A file that a check reads in /dev/shm, where a repository may be, counts as any other."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        factor = Path(folder) / "factor"
+        factor.write_text("3\n")
+        collected.edit("sweeps.py", 'Path("factor")', f"Path({str(factor)!r})")
+        collected.pytest("--remex-collect").assert_outcomes(passed=3)
+        factor.write_text("50\n")
+        collected.pytest("--remex-collect").assert_outcomes(passed=3)
+    assert scaled(collected) == [500, 1000, 1500]
 
 
 def test_an_output_that_changed_is_judged_again(collected):

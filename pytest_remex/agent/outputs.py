@@ -10,7 +10,7 @@ import heapq
 import os
 import shlex
 import stat
-from typing import Iterator, List, NamedTuple
+from typing import Iterator, List, NamedTuple, Optional
 
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError, UnreadableError, no_runs_folder
@@ -52,7 +52,7 @@ def read_logs(request: ReadLogs, reply: Reply) -> None:
         reply.raise_if_disconnected()
         run = os.path.join(request.runs, part.directory)
         try:
-            match = None if os.path.islink(run) else next(_find(run, part.pattern), None)
+            match = None if os.path.islink(run) else _first(run, part.pattern)
         except UnreadableError as error:
             reply.send(LogText(part.directory, part.pattern, part.pattern, refused=error.why))
             continue
@@ -86,8 +86,9 @@ def _outputs(path: str, run: ListedRun, request: ListOutputs) -> Outputs:
     if not _is_run_directory(path):
         return Outputs(run.directory, [], [], list(run.patterns), gone=True)
     try:
+        _refuse_unreadable(path)
         matches = {
-            each: list(_find(path, each, through_links=run.through_links)) for each in run.patterns
+            each: list(find(path, each, through_links=run.through_links)) for each in run.patterns
         }
     except UnreadableError as error:
         return Outputs(run.directory, [], [], list(run.patterns), refused=str(error))
@@ -124,12 +125,17 @@ def _is_run_directory(path: str) -> bool:
     return True
 
 
-def _find(run: str, pattern: str, *, through_links: bool = False) -> Iterator[Match]:
-    """Return the matches in a run directory; `UnreadableError` if it exists and cannot be read."""
+def _first(run: str, pattern: str) -> Optional[Match]:
+    _refuse_unreadable(run)
+    return next(find(run, pattern), None)
+
+
+def _refuse_unreadable(run: str) -> None:
+    """Raise `UnreadableError` if a run directory exists and cannot be read."""
     try:
         os.close(os.open(os.path.join(run, "."), os.O_RDONLY | os.O_DIRECTORY))
     except FileNotFoundError:
-        return iter(())
+        pass
     except OSError as error:
         why = error.strerror or str(error)
         owner = fs.owner(os.lstat(run))
@@ -137,7 +143,6 @@ def _find(run: str, pattern: str, *, through_links: bool = False) -> Iterator[Ma
             share = f"chmod -R g+rX {shlex.quote(run)}"
             why = f"it is {owner}'s, and not readable for you (there: {share})"
         raise UnreadableError(run, why) from error
-    return find(run, pattern, through_links=through_links)
 
 
 def find(run: str, pattern: str, *, through_links: bool = False) -> Iterator[Match]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
 import re
 import textwrap
 import traceback
@@ -31,8 +32,8 @@ def last_lines(collected: CollectedRun) -> str:
     path = first_present(collected.folder, collected.logs)
     if path is None:
         return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+    with path.open("rb", buffering=0) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
         text = file.read().decode("utf-8", "replace")
     return "\n".join(text.splitlines()[-TAIL_LINES:])
 

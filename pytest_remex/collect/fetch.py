@@ -161,16 +161,17 @@ class _Listing:
             size, _ = self.listed[each.run.directory].files[name]
             yield _WantedFile(name, size, each.patterns)
 
-    def ask(self) -> dict[str, FetchedOutputs]:
-        """List the current outputs of each run, by run directory."""
-        patterns = {each.run.directory: each.patterns for each in self.runs}
-        found = {name: FetchedOutputs(patterns=wanted) for name, wanted in patterns.items()}
-        listed = [ListedRun(name, list(wanted)) for name, wanted in patterns.items()]
+    def answers(self) -> Iterator[tuple[CollectedRun, FetchedOutputs]]:
+        """List again, and yield each run with its current outputs as they arrive."""
+        left = {each.run.directory: each for each in self.runs}
+        listed = [ListedRun(name, list(each.patterns)) for name, each in left.items()]
         request = ListOutputs(self.connection.remote.runs, listed, largest=self.largest)
         for event in self.connection.ask(request):
-            if isinstance(event, Outputs) and event.directory in found:
-                found[event.directory] = _listed(event, patterns[event.directory])
-        return found
+            if isinstance(event, Outputs) and event.directory in left:
+                each = left.pop(event.directory)
+                yield each, _listed(event, each.patterns)
+        for each in left.values():
+            yield each, FetchedOutputs(patterns=each.patterns)
 
 
 def _listed(event: Outputs, patterns: tuple[str, ...]) -> FetchedOutputs:
@@ -190,13 +191,13 @@ def _list(
 ) -> _Listing:
     progress("listing", 0, len(runs))
     listing = _Listing(runs, connection, options.largest)
-    listed = listing.ask()
+    listed = {each.run.directory: outputs for each, outputs in listing.answers()}
     progress("listing", len(runs), len(runs))
     return replace(listing, listed=listed)
 
 
 def _fetch(listing: _Listing, folder: Path, progress: Progress) -> dict[str, CollectedRun]:
-    runs, connection = listing.runs, listing.connection
+    connection, before = listing.connection, listing.listed
     stale = [f"{each.run.directory}/{name}" for each, name in listing.stale]
     vanished: set[str] = set()
     if stale:
@@ -206,8 +207,11 @@ def _fetch(listing: _Listing, folder: Path, progress: Progress) -> dict[str, Col
             progress(FETCHING, moved.files, len(stale), _speed(moved))
 
         vanished = set(connection.fetch(connection.runs(), stale, folder, progress=tell))
-    again = listing.ask()
-    return {each.run.directory: _noted(each, listing.listed, again, vanished) for each in runs}
+    # notes are written while the cluster lists on
+    return {
+        each.run.directory: _noted(each, before[each.run.directory], now, vanished)
+        for each, now in listing.answers()
+    }
 
 
 def _speed(moved: TransferProgress) -> str:
@@ -216,31 +220,31 @@ def _speed(moved: TransferProgress) -> str:
 
 def _noted(
     each: CollectedRun,
-    before: Mapping[str, FetchedOutputs],
-    after: Mapping[str, FetchedOutputs],
+    before: FetchedOutputs,
+    after: FetchedOutputs,
     vanished: set[str],
 ) -> CollectedRun:
     """Record what was fetched of a run; `vanished` are files that were not there to be copied."""
     directory = each.run.directory
-    if before[directory].gone:
+    if before.gone:
         return _keep(each)
-    if why := before[directory].refused:
+    if why := before.refused:
         return replace(each, outputs=replace(each.outputs, refused=why))
     files = {
         name: version
-        for name, version in before[directory].files.items()
+        for name, version in before.files.items()
         if f"{directory}/{name}" not in vanished
     }
-    unchanged = files == dict(after[directory].files)
+    unchanged = files == dict(after.files)
     outputs = replace(
-        before[directory],
+        before,
         files=_kept_files(each) | files,
         job=each.job.id,
         complete=unchanged and each.job.state.ended,
     )
-    unread = before[directory].files.keys() & after[directory].files.keys() - files.keys()
+    unread = before.files.keys() & after.files.keys() - files.keys()
     if unread:
-        outputs = _with_unread(outputs, before[directory].files, sorted(unread))
+        outputs = _with_unread(outputs, before.files, sorted(unread))
     if outputs != each.outputs:
         write_outputs(each.folder, outputs)
     return replace(each, outputs=outputs)

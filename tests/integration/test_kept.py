@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory, not a file's name
 SWEEP = """
 import os, time
 from pathlib import Path

@@ -20,7 +20,7 @@ _SHA256 = 64
 
 
 class LocatedSubmission(NamedTuple):
-    """A `parts.Submission` with its paths.
+    """A `parts.WantedSubmission` with its paths.
 
     `folder` is its job's working directory: the run directory, or the folder of the array or pack.
     `notes` is the folder with the notes about it. `tasks` are the positions of the runs that it
@@ -82,10 +82,10 @@ class LocatedSubmission(NamedTuple):
         array = JobId.parse(job)
         return {names[task]: str(array._replace(task=str(task))) for task in self.tasks}
 
-    def as_asked(self) -> parts.Submission:
+    def as_asked(self) -> parts.WantedSubmission:
         """Return it without its paths, for a client that resumes it later."""
-        facts = {name: getattr(self, name) for name in parts.Submission._fields}
-        return parts.Submission(**{**facts, "in_doubt": False})
+        facts = {name: getattr(self, name) for name in parts.WantedSubmission._fields}
+        return parts.WantedSubmission(**{**facts, "in_doubt": False})
 
 
 def tell_held(submission: LocatedSubmission, job: str, jobs: Dict[str, str], reply: Reply) -> None:
@@ -113,7 +113,7 @@ def submissions_of(request: Union[protocol.Submit, Discard]) -> List[LocatedSubm
     return [located(asked, request.runs, request.launch) for asked in request.submissions]
 
 
-def located(asked: parts.Submission, runs: str, launch: str) -> LocatedSubmission:
+def located(asked: parts.WantedSubmission, runs: str, launch: str) -> LocatedSubmission:
     """Return a submission of a launch with its paths in a runs folder."""
     folder = os.path.join(runs, asked.directories[0])
     if asked.array or asked.pack:

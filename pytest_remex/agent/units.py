@@ -97,7 +97,7 @@ def _unit(name: str, directories: List[str], asked: LocatedSubmission) -> Locate
         return _alone(directories[0], asked)
     folder = os.path.join(paths.groups(asked.runs), name)
     path = os.path.join(folder, paths.SUBMISSION)
-    kept = fs.parse(parts.Submission, path, _own_file(path))
+    kept = fs.parse(parts.WantedSubmission, path, _own_file(path))
     if kept is None or os.path.basename(name) != name:
         raise UnreadableError(path, "it does not exist, but runs say that it submits them")
     group = located(kept, asked.runs, "")._replace(folder=folder, notes=paths.remex(folder))

@@ -180,7 +180,7 @@ def _remember(folder: Path, *, directory: bool = False, outputs: bool = False) -
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class RunRemoval:
     """What to remove: run directories, outputs on this machine; `measure` to remove nothing."""
 
     directories: bool
@@ -212,7 +212,7 @@ def clean(
     index: RunIndex,
     connect: Connect,
     folder: Path,
-    removal: Removal,
+    removal: RunRemoval,
 ) -> Cleaned:
     """Remove, or only measure, what there is of runs that no other needs, and record that.
 

@@ -12,7 +12,7 @@ creates, and that never changes. The highest generation counts. A marker file ma
 from enum import Enum
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, Union
 
-from pytest_remex.common.parts import Placement, Submission
+from pytest_remex.common.parts import Placement, WantedSubmission
 from pytest_remex.common.records import RecordPart
 
 CLAIM_FORMAT = 1
@@ -152,7 +152,7 @@ class Discard(NamedTuple):
     scheduler: str
     why: str
     discarded: List[Placement]
-    submissions: List[Submission]
+    submissions: List[WantedSubmission]
     part: RecordPart
 
 

@@ -100,7 +100,7 @@ class UpstreamFiles(NamedTuple):
     copied: List[str] = []  # noqa: RUF012 - as brought
 
 
-class Submission(NamedTuple):
+class WantedSubmission(NamedTuple):
     """What one `sbatch` submits: one run, or many in an array or a pack.
 
     `key` identifies it in its launch and never changes. `comment` is empty if the script has its

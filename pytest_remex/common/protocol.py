@@ -284,7 +284,7 @@ class Submit(NamedTuple):
     launch: str
     token: str
     scheduler: str
-    submissions: List[parts.Submission]
+    submissions: List[parts.WantedSubmission]
     patience: Optional[float] = None
     limit_patience: Optional[float] = None
     width: Optional[int] = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
+class CancelResult:
     """What became of runs.
 
     Attributes:
@@ -63,7 +63,7 @@ class Canceller:
     options: QueryOptions
     note: Callable[[str], None]
 
-    def cancel(self, runs: Iterable[RecordedRun], index: RunIndex) -> Cancelled:
+    def cancel(self, runs: Iterable[RecordedRun], index: RunIndex) -> CancelResult:
         """Discard what interrupted launches left, and cancel jobs.
 
         Args:
@@ -96,7 +96,7 @@ class Canceller:
         gone += [each for each in live if each.run.job not in kept]
         after = (index.unended_after(each.run.directory) for each in gone)
         dependents = {each.run.directory: each for some in after for each in some}
-        return Cancelled(
+        return CancelResult(
             runs=chosen,
             jobs=jobs | discarded,
             failed=whys | failed,

@@ -227,7 +227,7 @@ class Launcher:
         with closing(Journal.resume(record)) as journal:
             yield journal
 
-    def _committed(self, candidates: Sequence[Candidate]) -> pipeline.Batch:
+    def _committed(self, candidates: Sequence[Candidate]) -> pipeline.LaunchBatch:
         session = self._session(candidates[0])
         runs = [_run_of(session, candidate) for candidate in candidates]
         after = {each.sha: each.dependency for each in candidates if each.dependency}
@@ -329,7 +329,7 @@ def _new_run(prepared: Prepared, directory: str) -> RunRecord:
 
 
 def _send(
-    groups: Sequence[Sequence[int]], batches: Sequence[pipeline.Batch], progress: Progress
+    groups: Sequence[Sequence[int]], batches: Sequence[pipeline.LaunchBatch], progress: Progress
 ) -> list[RunRecord]:
     runs: dict[int, RunRecord] = {}
     for group, batch in zip(groups, batches, strict=True):

@@ -49,7 +49,7 @@ DEFAULT_ARRAY_SIZE = 1000
 """The most tasks in an array if the cluster does not say; Slurm's default is 1,001."""
 
 
-class Batch(NamedTuple):
+class LaunchBatch(NamedTuple):
     """Runs of one launch that are sent together.
 
     `wanted` are the claims of their jobs, by commit. `tip` is the commit whose parents are all
@@ -73,7 +73,7 @@ def commit(
     runs: Sequence[RunRecord],
     wanted: Sequence[WantedClaim],
     made: Collection[str],
-) -> Batch:
+) -> LaunchBatch:
     """Write runs into the launch record, and keep their commits in the user's repository.
 
     Args:
@@ -91,10 +91,10 @@ def commit(
     present = [sha for sha in shas if sha not in absent]
     ref = names.keep_ref(session.journal.worker)
     tip = session.workspace.committer.gather(ref, present, launch.token) if present else ""
-    return Batch(session, dict(zip(shas, wanted, strict=True)), tip, absent)
+    return LaunchBatch(session, dict(zip(shas, wanted, strict=True)), tip, absent)
 
 
-def send(batch: Batch, progress: Progress) -> list[RunRecord]:
+def send(batch: LaunchBatch, progress: Progress) -> list[RunRecord]:
     """Submit a batch that was committed.
 
     Nothing is submitted twice: after a failure at any point, the same call continues. It can run in
@@ -142,7 +142,7 @@ def finish(session: LaunchSession) -> None:
     session.send_record()
 
 
-def _publish(session: LaunchSession, batch: Batch, shas: Sequence[str]) -> Source | None:
+def _publish(session: LaunchSession, batch: LaunchBatch, shas: Sequence[str]) -> Source | None:
     """Make the batch's commits available to the clone, if there are any."""
     present = [sha for sha in shas if sha not in batch.absent]
     if not present:

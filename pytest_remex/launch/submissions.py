@@ -69,7 +69,7 @@ class Submission(NamedTuple):
         dependencies: Mapping[str, Dependency],
         *,
         in_doubt: bool,
-    ) -> parts.Submission:
+    ) -> parts.WantedSubmission:
         """Return it in the form of the protocol.
 
         Args:
@@ -87,7 +87,7 @@ class Submission(NamedTuple):
             if (sha := run.commit.sha) in dependencies
         }
         checks = {name: check for name, each in upstreams.items() if (check := each.to_check)}
-        return parts.Submission(
+        return parts.WantedSubmission(
             key=self.key,
             directories=[run.directory for run in self.runs],
             comment="" if has_comment(first.header) else f"remex:{sha_or_key}",

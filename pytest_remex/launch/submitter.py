@@ -64,7 +64,7 @@ PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class BackgroundBatch:
     """Experiments that are being sent in another thread; Ctrl-C is deferred meanwhile."""
 
     candidates: Sequence[Candidate]
@@ -80,7 +80,7 @@ class Batch:
         function: Callable[[Progress], list[RunRecord]],
         interrupts: Sequence[int],
         deferral: ExitStack,
-    ) -> Batch:
+    ) -> BackgroundBatch:
         """Call a function that sends the experiments; the thread that waits shows its progress."""
 
         def run(show: Callable[[Step], None]) -> list[RunRecord]:
@@ -125,7 +125,7 @@ class Submitter:
         self.launcher = Launcher(folders, workspaces, connections.to, options)
         self.known = self.launcher.known
         self.queue = ExperimentQueue(self.launcher, workspaces, options)
-        self._batch: Batch | None = None
+        self._batch: BackgroundBatch | None = None
         single = options.grouping.kind is GroupingKind.SINGLE
         self._sizes = (min(LEAST, BATCH), BATCH) if single else (GROUPED, GROUPED)
         self.fault: Exception | None = None
@@ -204,7 +204,7 @@ class Submitter:
             for each in sending:
                 each.outcome = Outcome(State.SENDING)
             self.queue.drop_settled()
-            self._batch = Batch.send(sending, send, interrupts, stack.pop_all())
+            self._batch = BackgroundBatch.send(sending, send, interrupts, stack.pop_all())
 
     def _ready(self, *, last: bool) -> list[Candidate]:
         """Return those to send now; none if it is better to wait, or if none needs to be sent."""
@@ -252,7 +252,7 @@ class Submitter:
         self.continuations.update([how] if how else [])
         return True
 
-    def _receive(self, batch: Batch) -> None:
+    def _receive(self, batch: BackgroundBatch) -> None:
         """Wait for a batch, and set the outcomes of its experiments."""
         if len(batch.interrupts) > 1:
             raise KeyboardInterrupt
@@ -300,7 +300,7 @@ class Submitter:
         candidate.outcome = Outcome(State.UNKNOWN if unknown else State.NOT_SUBMITTED, why=why)
         self.queue.drop_settled()
 
-    def _abandon(self, batch: Batch) -> None:
+    def _abandon(self, batch: BackgroundBatch) -> None:
         batch.deferral.close()
         if batch.call.running:
             self._connections.close()

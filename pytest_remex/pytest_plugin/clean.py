@@ -9,7 +9,7 @@ import pytest
 from rich import filesize
 
 from pytest_remex.collect.query import query
-from pytest_remex.collect.removal import Removal, clean, total
+from pytest_remex.collect.removal import RunRemoval, clean, total
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.protocol import Removed
 from pytest_remex.display import counted
@@ -40,7 +40,7 @@ class CleanMode(QueryMode):
         options = replace(query_options(self.context), release=False)
         self._jobs |= query(runs.values(), connect, options)
         ended = {name: each for name, each in runs.items() if self._jobs[name].state.ended}
-        removal = Removal(
+        removal = RunRemoval(
             directories=settings.only != "outputs",
             outputs=settings.only != "runs",
             measure=not settings.yes,

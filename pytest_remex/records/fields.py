@@ -70,7 +70,7 @@ _TYPE_NAMES: Mapping[type, str] = {
 }  # fmt: skip
 
 
-def optional(data: Json, name: str, kind: type[Kind]) -> Kind | None:
+def nullable(data: Json, name: str, kind: type[Kind]) -> Kind | None:
     """Return a field that may be null."""
     return None if name in data and data[name] is None else field(data, name, kind)
 
@@ -125,13 +125,13 @@ def header_from_json(data: Json) -> Header:
     header = Header(
         lines=texts(data, "lines"),
         shebang=field(data, "shebang", str),
-        output=optional(data, "output", str),
-        error=optional(data, "error", str),
-        name=optional(data, "name", str),
-        time_limit=optional(data, "time_limit", float),
+        output=nullable(data, "output", str),
+        error=nullable(data, "error", str),
+        name=nullable(data, "name", str),
+        time_limit=nullable(data, "time_limit", float),
         held=field(data, "held", bool),
         cores=field(data, "cores", int),
-        partition=optional(data, "partition", str),
+        partition=nullable(data, "partition", str),
         script=field(data, "script", str, SCRIPT),
     )
     return _shared(header)

@@ -241,7 +241,7 @@ class RunIndex:
 
     def _claimed(self) -> Iterator[RecordedRun]:
         """Return the runs without those that another launch or user has."""
-        return (each for each in self._newest_first if not _is_elsewhere(each))
+        return (each for each in self._newest_first if not _is_another_clients(each))
 
     def _counted(self) -> Iterator[RecordedRun]:
         """Return the runs that are an experiment's."""
@@ -290,7 +290,7 @@ def _grouped(
     return grouped((key, each) for each in runs if (key := key_of(each)) is not None)
 
 
-def _is_elsewhere(recorded: RecordedRun) -> bool:
+def _is_another_clients(recorded: RecordedRun) -> bool:
     """Return whether another launch has the experiment, or another user was refused it.
 
     That user may have been refused because the experiment is ours.

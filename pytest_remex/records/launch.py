@@ -14,7 +14,7 @@ from pytest_remex.model import Config, Remote
 from pytest_remex.records.fields import (
     Json,
     field,
-    optional,
+    nullable,
     texts,
     variant_from_json,
     variant_to_json,
@@ -103,7 +103,7 @@ def launch_from_json(data: Json) -> Launch:
         fetch=texts(data, "fetch"),
         config_files=_config_files(data),
         remote=Remote(
-            host=optional(remote, "host", str),
+            host=nullable(remote, "host", str),
             clone=field(remote, "clone", str),
             runs=field(remote, "runs", str),
             via=via,
@@ -117,6 +117,6 @@ def launch_from_json(data: Json) -> Launch:
 
 def _config_files(data: Json) -> tuple[str, ...]:
     """Return the config files; earlier releases know only the first."""
-    first = optional(data, "config_file", str)
+    first = nullable(data, "config_file", str)
     several = texts(data, "config_files", [])
     return several or (() if first is None else (first,))

@@ -6,7 +6,7 @@ from support.agent_launch import held
 from support.agents import AgentError, until
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.parts import Array, HeaderOptions, Submission
+from pytest_remex.common.parts import Array, HeaderOptions, WantedSubmission
 from pytest_remex.common.protocol import Cancelled, Released
 
 SCRIPT = """\
@@ -24,7 +24,7 @@ def array(launch, *names, script=SCRIPT, throttle=None, shebang="#!/bin/bash", *
     for name in names:
         launch.add(name, script)
     lines = [line for line in script.splitlines() if line.startswith("#SBATCH")]
-    return Submission(
+    return WantedSubmission(
         "a",
         list(names),
         "remex:a",

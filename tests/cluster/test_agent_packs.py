@@ -5,7 +5,7 @@ from support.agent_launch import held
 from support.agents import until
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.parts import Pack, Submission
+from pytest_remex.common.parts import Pack, WantedSubmission
 
 SCRIPT = "#!/bin/bash\n#SBATCH --time=1\npwd\nexit $(cat code)\n"
 WAITS = '#!/bin/bash\n#SBATCH --time=1\n[ "$(cat code)" = wait ] || exit "$(cat code)"\nsleep 60\n'
@@ -18,7 +18,7 @@ def pack(launch, codes, script=SCRIPT, lines=("#SBATCH --time=1",), **options):
         launch.add(name, script)
         (launch.runs / name / "code").write_text(f"{code}\n")
     packed = Pack(list(lines), "#!/bin/bash", **options)
-    return Submission("p", list(codes), "remex:p", pack=packed)
+    return WantedSubmission("p", list(codes), "remex:p", pack=packed)
 
 
 def states(launch, names, job):

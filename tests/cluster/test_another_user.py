@@ -18,7 +18,7 @@ from support.sites import WITH_ACCOUNTING
 from support.slurm import version
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.parts import Array, ListedRun, Pack, RunJob, Submission
+from pytest_remex.common.parts import Array, ListedRun, Pack, RunJob, WantedSubmission
 from pytest_remex.common.protocol import (
     FINE,
     LOCAL,
@@ -226,7 +226,7 @@ def test_an_array_of_another_user(site, shared, nobody, mode):
     launch = OwnLaunch(site, shared / "runs")
     names = [launch.add(f"r{number}").key for number in range(2)]
     array = Array(["#SBATCH --time=1"], "#!/bin/sh")
-    (event,) = launch.submit(Submission("a", names, "remex:a", array=array))
+    (event,) = launch.submit(WantedSubmission("a", names, "remex:a", array=array))
     (group,) = (launch.runs / ".remex/arrays").iterdir()
     group.chmod(mode)
     agent = nobody(**site.cluster.variables)
@@ -246,7 +246,7 @@ def test_a_pack_of_another_user(site, shared, nobody, script, ended):
     for run in runs:
         (launch.runs / run.key).chmod(0o700)
     packed = Pack(["#SBATCH --time=1"], "#!/bin/sh")
-    (event,) = launch.submit(Submission("p", list(codes), "remex:p", pack=packed))
+    (event,) = launch.submit(WantedSubmission("p", list(codes), "remex:p", pack=packed))
     agent = nobody(**site.cluster.variables)
     asked = Query(str(launch.runs), SLURM, [RunJob(name, event.jobs[name]) for name in codes])
     before = [state.job.state for state in agent.ask(asked)]

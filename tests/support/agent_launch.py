@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_remex.agent import folder
 from pytest_remex.common.jobs import Job
-from pytest_remex.common.parts import RunJob, Submission
+from pytest_remex.common.parts import RunJob, WantedSubmission
 from pytest_remex.common.protocol import (
     SLURM,
     Cancel,
@@ -51,16 +51,16 @@ class Launch:
         for agent in self._agents:
             agent.kill()
 
-    def add(self, name: str, script: str = "#!/bin/sh\necho ran >> ran\n") -> Submission:
+    def add(self, name: str, script: str = "#!/bin/sh\necho ran >> ran\n") -> WantedSubmission:
         """Make a run directory and return its submission."""
         path = self.runs / name
         (path / ".remex").mkdir(parents=True)
         (path / "run.sbatch").write_text(script)
-        return Submission(name, [name], comment=f"remex:{name}")
+        return WantedSubmission(name, [name], comment=f"remex:{name}")
 
     def request(
         self,
-        *submissions: Submission,
+        *submissions: WantedSubmission,
         patience: float = QUICK,
         **options: Any,
     ) -> Submit:
@@ -71,7 +71,7 @@ class Launch:
 
     def submit(
         self,
-        *submissions: Submission,
+        *submissions: WantedSubmission,
         agent: Agent | None = None,
         **options: Any,
     ) -> list[Event]:

@@ -16,7 +16,7 @@ from pytest_remex.common.claims import (
     TakenBy,
     WantedClaim,
 )
-from pytest_remex.common.parts import Array, Submission
+from pytest_remex.common.parts import Array, WantedSubmission
 from pytest_remex.common.protocol import LOCAL, Held, Submit
 from pytest_remex.common.records import RecordPart
 
@@ -288,7 +288,7 @@ def local_jobs(agent, runs, *submissions):
 
 def group(*runs):
     """Return an array of runs."""
-    return Submission("array-" + "".join(runs), list(runs), array=Array([], "#!/bin/sh"))
+    return WantedSubmission("array-" + "".join(runs), list(runs), array=Array([], "#!/bin/sh"))
 
 
 def test_a_run_belongs_to_one_submission(agent_here, tmp_path):
@@ -296,7 +296,7 @@ def test_a_run_belongs_to_one_submission(agent_here, tmp_path):
     for one in "abcd":
         make_run(tmp_path, one)
     first = local_jobs(
-        agent_here, tmp_path, Submission("run_a", ["run_a"]), group("run_b", "run_c")
+        agent_here, tmp_path, WantedSubmission("run_a", ["run_a"]), group("run_b", "run_c")
     )
     assert set(first) == {"run_a", "run_b", "run_c"}
     again = local_jobs(agent_here, tmp_path, group("run_a", "run_b", "run_d"))
@@ -304,7 +304,7 @@ def test_a_run_belongs_to_one_submission(agent_here, tmp_path):
         name: first[name] for name in ("run_a", "run_b")
     }
     alone = local_jobs(
-        agent_here, tmp_path, *(Submission(f"run_{n}", [f"run_{n}"]) for n in "abcd")
+        agent_here, tmp_path, *(WantedSubmission(f"run_{n}", [f"run_{n}"]) for n in "abcd")
     )
     assert alone == {**first, "run_d": again["run_d"]}
 

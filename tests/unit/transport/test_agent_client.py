@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_remex.common.framing import encode_event
 from pytest_remex.common.jobs import Job, JobState
-from pytest_remex.common.parts import ListedRun, Placement, RunJob, Source, Submission
+from pytest_remex.common.parts import ListedRun, Placement, RunJob, Source, WantedSubmission
 from pytest_remex.common.protocol import (
     CONVERSATION,
     SLURM,
@@ -122,8 +122,8 @@ def test_answer_about_something_else(talk, event):
         RunState: Query("r", SLURM, [RunJob("mine", "7")]),
         Outputs: ListOutputs("r", [ListedRun("mine", [])]),
         Placed: Place("c", "r", "l", "t", "b", Source("here", "b"), [], [PLACEMENT]),
-        Held: Submit("r", "l", "t", SLURM, [Submission("key", ["mine"])]),
-        Rejected: Submit("r", "l", "t", SLURM, [Submission("key", ["mine"])]),
+        Held: Submit("r", "l", "t", SLURM, [WantedSubmission("key", ["mine"])]),
+        Rejected: Submit("r", "l", "t", SLURM, [WantedSubmission("key", ["mine"])]),
     }[type(event)]
     with pytest.raises(ConnectionLostError, match=r"there answered about .*not requested"):
         talk("", agent=AGENT.replace(RUN, sends(event)), request=asked)

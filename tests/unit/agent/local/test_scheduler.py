@@ -11,7 +11,7 @@ from support.agents import has_ended, until
 from pytest_remex.agent import folder
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.parts import Array, HeaderOptions, RunJob, Submission
+from pytest_remex.common.parts import Array, HeaderOptions, RunJob, WantedSubmission
 from pytest_remex.common.protocol import (
     LOCAL,
     Cancel,
@@ -49,7 +49,7 @@ class Runs:
 
     def submission(self, *names, array=None, job_number=1, environment=None, **header):
         """Return what is submitted."""
-        return Submission(
+        return WantedSubmission(
             key=names[0],
             directories=list(names),
             comment="remex:test",

@@ -10,10 +10,11 @@ from typing import Dict, Iterable, Iterator, List, Optional
 from pytest_remex.agent import fs, record_copies
 from pytest_remex.agent.attempts import attempts_in
 from pytest_remex.agent.errors import UnreadableError
-from pytest_remex.agent.place import git, objects, stage
+from pytest_remex.agent.place import git, objects
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
 from pytest_remex.common.records import FindRuns, FoundRun, Patched, ReadPatches, RunFacts
+from pytest_remex.common.tree_differences import ABSENT
 
 LARGEST = 1 << 20
 """Bytes of the longest script that is sent."""
@@ -78,7 +79,7 @@ def _trees(clone: str, names: Iterable[str]) -> Dict[str, str]:
 
 def _rows(patch: Dict[bytes, objects.TreeEntry]) -> Iterator[List[str]]:
     for path, entry in patch.items():
-        gone = entry.mode == stage.GONE
+        gone = entry.mode == ABSENT
         mode, blob = (b"", b"") if gone else (entry.mode, entry.blob)
         yield [os.fsdecode(path), mode.decode("ascii"), blob.decode("ascii")]
 
@@ -86,7 +87,7 @@ def _rows(patch: Dict[bytes, objects.TreeEntry]) -> Iterator[List[str]]:
 def _script(request: ReadPatches, patch: Dict[bytes, objects.TreeEntry]) -> Optional[str]:
     """Return the script after the patch, if the patch changed it."""
     entry = patch.get(os.fsencode(request.script))
-    if entry is None or entry.mode == stage.GONE:
+    if entry is None or entry.mode == ABSENT:
         return None
     blob = entry.blob.decode("ascii")
     if int(git.ask(request.clone, "cat-file", "-s", blob)) > LARGEST:

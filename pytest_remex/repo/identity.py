@@ -11,6 +11,7 @@ import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_remex.common.tree_differences import DIFF_TREE, read_differences
 from pytest_remex.errors import SweepError
 from pytest_remex.repo.commits import Blob, listing
 from pytest_remex.repo.files import folders, within
@@ -180,23 +181,15 @@ def differing(repository: Git, one: str, other: str, inputs: Inputs) -> tuple[st
         RepositoryError: A commit is not in the repository.
 
     """
-    command = ("diff-tree", "-r", "-z", "--no-renames", "--no-ext-diff", "--raw", "--full-index")
-    fields = iter(repository.run(*command, one, other, "--").split("\0"))
     changed = []
-    for facts in fields:
-        path = next(fields, "")
-        if not path:
+    for _, each in read_differences(repository.ask(*DIFF_TREE, one, other, "--")):
+        modes = each.old_mode.decode(), each.mode.decode()
+        if not any(inputs.is_input(_matched(each.path, mode)) for mode in modes):
             continue
-        before_mode, after_mode, before, after, _ = facts.removeprefix(":").split()
-        is_input = (
-            inputs.is_input(_matched(os.fsencode(path), mode)) for mode in (before_mode, after_mode)
-        )
-        if not any(is_input):
+        is_script = each.path == inputs.script and modes[0] == modes[1] != LINK
+        if is_script and _same_script(repository, each.old_blob.decode(), each.blob.decode()):
             continue
-        is_script = os.fsencode(path) == inputs.script and before_mode == after_mode != LINK
-        if is_script and _same_script(repository, before, after):
-            continue
-        changed.append(path)
+        changed.append(os.fsdecode(each.path))
     return tuple(sorted(changed))
 
 

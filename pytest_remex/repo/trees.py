@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pytest_remex.common.grouping import grouped
+from pytest_remex.common.tree_differences import (
+    ABSENT,
+    DIFF_TREE,
+    TreeDifference,
+    read_differences,
+)
 from pytest_remex.model import Commit
 from pytest_remex.repo.git import Git
-
-_GONE = "000000"
-"""The mode that git shows for a file that does not exist."""
 
 FOLDER = "40000"
 """The mode of a folder."""
@@ -223,25 +226,14 @@ def _differences(
     repository: Git, base_tree: str, trees: Sequence[str]
 ) -> dict[str, list[TreeEntry]]:
     asked = "".join(f"{base_tree} {tree}\n" for tree in trees).encode()
-    command = ("diff-tree", "--stdin", "-r", "-z", "--no-renames", "--raw", "--full-index")
-    return grouped(_rows(repository.ask(*command, text=asked)))
+    output = repository.ask(*DIFF_TREE, "--stdin", text=asked)
+    return grouped((new, _entry(each)) for (_, new), each in read_differences(output))
 
 
-def _rows(output: bytes) -> Iterator[tuple[str, TreeEntry]]:
-    r"""Parse headers `old new\n`, each followed by rows `:mode mode blob blob letter\0path\0`."""
-    tree, position = "", 0
-    while position < len(output):
-        if output[position : position + 1] != b":":
-            end = output.index(b"\n", position)
-            tree = output[position:end].decode().split()[1]
-            position = end + 1
-            continue
-        middle = output.index(b"\0", position)
-        end = output.index(b"\0", middle + 1)
-        _, mode, _, blob, _ = output[position:middle].decode().split()
-        path = output[middle + 1 : end]
-        yield tree, TreeEntry(path) if mode == _GONE else TreeEntry(path, mode, blob)
-        position = end + 1
+def _entry(changed: TreeDifference) -> TreeEntry:
+    if changed.mode == ABSENT:
+        return TreeEntry(changed.path)
+    return TreeEntry(changed.path, changed.mode.decode(), changed.blob.decode())
 
 
 def _change(

@@ -23,6 +23,7 @@ from pytest_remex.common.protocol import (
     Tidy,
     Tips,
 )
+from pytest_remex.common.tree_differences import ABSENT
 from pytest_remex.common.typed_json import FORMAT
 
 BATCH = 100
@@ -177,7 +178,7 @@ def _entries(
         if entry.path not in changed:
             yield entry
     for entry in changed.values():
-        if entry.mode != stage.GONE:
+        if entry.mode != ABSENT:
             yield entry
 
 

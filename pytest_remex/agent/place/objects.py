@@ -8,6 +8,7 @@ from typing import IO, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tup
 
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.place import git
+from pytest_remex.common.tree_differences import DIFF_TREE, read_differences
 
 CHUNK = 1 << 20
 """How many bytes are in memory at a time."""
@@ -103,35 +104,16 @@ def tree(clone: str, sha: str) -> List[TreeEntry]:
 def changes(clone: str, pairs: Iterable[Tuple[str, str]]) -> List[Dict[bytes, TreeEntry]]:
     """Return, for each pair of trees, the entries of the second that differ, by path.
 
-    A path that the second does not have maps to an entry of mode `000000`.
+    A path that the second does not have maps to an entry of mode `ABSENT`.
     """
     asked = list(pairs)
     differing = {pair for pair in asked if pair[0] != pair[1]}
     text = "".join(f"{old} {new}\n" for old, new in sorted(differing))
-    words = ("diff-tree", "--stdin", "-r", "-z", "--no-renames", "--ignore-submodules=none")
-    found = _parse_changes(os.fsencode(git.ask(clone, *words, text=text)))
-    return [found.get((old, new), {}) for old, new in asked]
-
-
-def _parse_changes(text: bytes) -> Dict[Tuple[str, str], Dict[bytes, TreeEntry]]:
     found: Dict[Tuple[str, str], Dict[bytes, TreeEntry]] = {}
-    now: Dict[bytes, TreeEntry] = {}
-    # a header is `old new\n`; a row is `:mode mode blob blob letter\0path\0`
-    position = 0
-    while position < len(text):
-        if text[position : position + 1] != b":":
-            end = text.index(b"\n", position)
-            old, new = text[position:end].decode("ascii").split()
-            now = found[(old, new)] = {}
-            position = end + 1
-            continue
-        middle = text.index(b"\0", position)
-        end = text.index(b"\0", middle + 1)
-        words = text[position + 1 : middle].split(b" ")
-        path = text[middle + 1 : end]
-        now[path] = TreeEntry(words[1], words[3], path)
-        position = end + 1
-    return found
+    output = os.fsencode(git.ask(clone, *DIFF_TREE, "--stdin", text=text))
+    for pair, each in read_differences(output):
+        found.setdefault(pair, {})[each.path] = TreeEntry(each.mode, each.blob, each.path)
+    return [found.get(pair, {}) for pair in asked]
 
 
 def _entry(row: bytes) -> TreeEntry:

@@ -14,8 +14,6 @@ from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.place.objects import CHUNK, Blobs, TreeEntry
 from pytest_remex.common.paths import unplaceable
 
-GONE = b"000000"
-"""The mode of a removed file."""
 _LINK = b"120000"
 _SUBMODULE = b"160000"
 _PROGRAM = b"100755"

@@ -17,10 +17,10 @@ from pytest_remex.display import some_of
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.model import Remote, Repo
+from pytest_remex.repo.commits import listing
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.inputs import unfaithful
-from pytest_remex.repo.trees import SUBMODULE
 from pytest_remex.sbatch.script import hidden_exit_codes
 from pytest_remex.transport.connection import Connect, Connection
 from pytest_remex.transport.rsync import rsync_fault
@@ -72,12 +72,16 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
         git = Git(repo.path)
         base = git.resolve("HEAD")
         git.refuse_unsupported(base)
+        changed = unfaithful(git, base, dict(listing(git, base)))
     except RemexError as error:
         fix = "correct that, or name another repository: remex_repo, or the fixture repo"
         yield Check("repository", FAULT, str(error), fix)
         return
     yield Check("repository", FINE, f"{git.top} at {base[:12]}")
-    yield from _inputs(git, base)
+    if changed:
+        some = some_of([os.fsdecode(path) for path in sorted(changed)], 3)
+        fix = "commit the files that jobs read as they are; name what no job reads in remex_control"
+        yield Check("inputs", NOTE, f"submodules, or changed by a git filter: {some}", fix)
     for script in scripts:
         yield from _exit_codes(Path(git.top), script)
     if remote.host is None or remote.via != "origin":
@@ -93,18 +97,6 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
         yield Check("origin from here", FAULT, f"{where} does not answer: {words}", fix)
     else:
         yield Check("origin from here", FINE, where)
-
-
-def _inputs(git: Git, base: str) -> Iterator[Check]:
-    lines = git.run("ls-tree", "-r", "-z", "--full-tree", base).split("\0")
-    files = {
-        os.fsencode(path): facts for facts, _, path in (line.partition("\t") for line in lines)
-    }
-    modules = [path for path, facts in files.items() if facts.startswith(SUBMODULE)]
-    if found := unfaithful(modules, git.filtered(base, files.keys() - {b""})):
-        some = some_of([os.fsdecode(path) for path in sorted(found)], 3)
-        fix = "commit the files that jobs read as they are; name what no job reads in remex_control"
-        yield Check("inputs", NOTE, f"submodules, or changed by a git filter: {some}", fix)
 
 
 def _exit_codes(top: Path, script: str) -> Iterator[Check]:

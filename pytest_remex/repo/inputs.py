@@ -24,7 +24,9 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 from pytest_remex.display import some_of
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.model import CONTROL, SCRIPT
-from pytest_remex.repo.trees import Edit
+from pytest_remex.repo.commits import Blob
+from pytest_remex.repo.git import Git
+from pytest_remex.repo.trees import SUBMODULE, Edit
 from pytest_remex.sweep import SWEEP_FILES
 
 _STEERING = (*SWEEP_FILES, "conftest.py", "pytest.ini")
@@ -247,16 +249,18 @@ def _matchable(path: bytes) -> str:
     return os.fsdecode(path).replace("\n", "\0")
 
 
-def unfaithful(modules: Iterable[bytes], filtered: Mapping[bytes, str]) -> dict[bytes, str]:
+def unfaithful(repository: Git, base: str, files: Mapping[bytes, Blob]) -> dict[bytes, str]:
     """Return what run directories would not have as it is in a user's checkout, and why.
 
     Args:
-        modules: The submodules.
-        filtered: The files with a git filter, and the filter's name.
+        repository: The repository.
+        base: A commit.
+        files: All its files.
 
     """
+    modules = [path for path, blob in files.items() if blob.mode == SUBMODULE]
     shown = {"lfs": "Git LFS"}
     return {path + b"/": _MODULE.format(os.fsdecode(path)) for path in modules} | {
         path: _FILTERED.format(os.fsdecode(path), shown.get(name, f"the filter {name!r}"))
-        for path, name in filtered.items()
+        for path, name in repository.filtered(base, files).items()
     }

@@ -24,7 +24,7 @@ from pytest_remex.repo.git import BRANCH, Git
 from pytest_remex.repo.identity import Footprint, InputTree
 from pytest_remex.repo.inputs import InputRules, Inputs, unfaithful
 from pytest_remex.repo.scratch import Scratch
-from pytest_remex.repo.trees import SUBMODULE, Edit
+from pytest_remex.repo.trees import Edit
 from pytest_remex.sbatch.script import Header, parse_header
 from pytest_remex.variant import GRID, Variant
 
@@ -216,9 +216,7 @@ class Workspace:
 
     @cached_property
     def _unfaithful(self) -> dict[bytes, str]:
-        files = self.scratch.files
-        modules = [path for path, blob in files.items() if blob.mode == SUBMODULE]
-        return unfaithful(modules, self.git.filtered(self.base, files))
+        return unfaithful(self.git, self.base, self.scratch.files)
 
     def close(self) -> None:
         """Remove the checkout; commits that are not kept go with it."""

@@ -34,6 +34,15 @@ def test_faults(project):
     assert project.pytest("--remex-doctor").ret == 0
 
 
+def test_a_damaged_repository(project):
+    """A file of the commit that git has lost is a fault, before any plan or submit."""
+    blob = project.git("rev-parse", "HEAD:run.sbatch").strip()
+    (project.path / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    result = project.pytest("--remex-doctor")
+    result.assert_outcomes(failed=1, deselected=2)
+    result.stdout.fnmatch_lines(["fault repository: git cannot *: run `git fsck`"])
+
+
 def test_hidden_exit_codes(project):
     """A script whose last command hides a crash is named by doctor, plan and submit."""
     project.commit(run_sbatch="#!/bin/sh\n${REMEX_COMMAND:-./rn}\n", rn="#!/bin/sh\n./star\ndate\n")

@@ -334,7 +334,7 @@ def _find_runs(
         runs = [
             _Submitted(function, sweep, point, recorded.reached_as(remote) if remote else recorded)
             for point in points_with_added(sweep, known)
-            if (recorded := index.newest_of_sweep(sweep.name, point))
+            if (recorded := next(index.of_sweep(sweep.name, point), None))
         ]
         if not runs:
             raise RemexError(

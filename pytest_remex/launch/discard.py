@@ -24,7 +24,7 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.journal import Journal
 from pytest_remex.records.launch import whoami
-from pytest_remex.records.schema import HAS_JOB, RunRecord, Stage, Swept
+from pytest_remex.records.schema import HAS_JOB, LeftBranchRemoved, RunRecord, Stage
 from pytest_remex.records.store import LaunchRecord
 
 WHY = "cancelled by {who} before it was submitted: --remex-submit sends it again"
@@ -175,7 +175,7 @@ def clean_up_after_crashes(
         if record.tips and not record.tidied:
             _clean_up(record, repos, services)
         if record.left and not record.owner and not left:
-            _sweep(record, repos, services)
+            _remove_left(record, repos, services)
     uses_origin = (remote for remote in repos if remote.host and remote.via == "origin")
     for repo in {repos[remote] for remote in uses_origin}:
         forget_removed_branches(services.workspaces.git(repo))
@@ -200,7 +200,7 @@ def _clean_up(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Serv
             return
 
 
-def _sweep(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Services) -> None:
+def _remove_left(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Services) -> None:
     """Remove what other clients, which may never return, left of a finished launch."""
     launch = record.launch
     for remote, repo in repos.items():
@@ -213,5 +213,5 @@ def _sweep(record: LaunchRecord, repos: Mapping[Remote, Repo], services: Service
                 publisher_for(launch, worker, git, connection, tips).withdraw()
                 named = "" if worker == launch.id else worker
                 connection.tell(Tidy(clone, remote.runs, launch.id, launch.token, named))
-                journal.write([Swept(worker)])
+                journal.write([LeftBranchRemoved(worker)])
         return

@@ -225,17 +225,12 @@ class RunIndex:
     ) -> RecordedRun | None:
         """Return the newest run of an experiment in a variant of the grid, or that in `launch`."""
         key = node, _text(point)
-        runs = (self._by_node.get(key, []), self._by_alias.get(key, []))
-        return _first(chain.from_iterable(runs), launch, variant)
-
-    def newest_of_sweep(
-        self, sweep: str, point: Config, launch: str | None = None
-    ) -> RecordedRun | None:
-        """Return the newest run of a sweep's point, whichever file the sweep was in."""
-        return _first(self._by_sweep.get((sweep, _text(point)), []), launch)
+        runs = chain(self._by_node.get(key, []), self._by_alias.get(key, []))
+        of_launch = (each for each in runs if launch in {None, each.launch.id})
+        return next((each for each in of_launch if each.is_of(variant)), None)
 
     def of_sweep(self, sweep: str, point: Config, variant: Variant = GRID) -> Iterator[RecordedRun]:
-        """Return the runs of a sweep's point in a variant of the grid, the newest first."""
+        """Return a point's runs in a variant, newest first, whichever file its sweep was in."""
         runs = self._by_sweep.get((sweep, _text(point)), [])
         return (each for each in runs if each.is_of(variant))
 
@@ -297,13 +292,6 @@ def _is_another_clients(recorded: RecordedRun) -> bool:
     """
     run, owner = recorded.run, recorded.record.owner
     return bool(run.taken) or (bool(owner) and run.stage is Stage.REFUSED)
-
-
-def _first(
-    runs: Iterable[RecordedRun], launch: str | None, variant: Variant = GRID
-) -> RecordedRun | None:
-    of_launch = (each for each in runs if launch in {None, each.launch.id})
-    return next((each for each in of_launch if each.is_of(variant)), None)
 
 
 def _node_key(recorded: RecordedRun) -> tuple[str, str]:

@@ -47,11 +47,11 @@ def _precedence(record: LaunchRecord) -> tuple[bool, bool, str]:
 
 def _merge(files: list[LaunchRecord]) -> LaunchRecord:
     record, *others = files
-    swept = frozenset[str]().union(*(each.swept for each in files))
+    removed = frozenset[str]().union(*(each.removed for each in files))
     left = {
         each.worker: each.tips
         for each in files
-        if each.tips and not each.own and not each.tidied and each.worker not in swept
+        if each.tips and not each.own and not each.tidied and each.worker not in removed
     }
     if not record.own:
         record = record._replace(tips=(), tidied=False)  # they are about another client's branch
@@ -65,7 +65,7 @@ def _merge(files: list[LaunchRecord]) -> LaunchRecord:
         record = record._replace(runs=runs)
         if other.own and is_addition(other.path):
             record = record._replace(tips=other.tips, tidied=other.tidied)
-    return record._replace(swept=swept, left=left)
+    return record._replace(removed=removed, left=left)
 
 
 def _further(one: RunRecord, other: RunRecord) -> RunRecord:

@@ -191,14 +191,22 @@ class Tidied(NamedTuple):
     """The temporary branch has been removed everywhere."""
 
 
-class Swept(NamedTuple):
+class LeftBranchRemoved(NamedTuple):
     """This client removed the temporary branch of another client, which is named by `worker`."""
 
     worker: str
 
 
 Event: TypeAlias = (
-    Committed | StageReached | Ended | Collected | Renamed | Shared | Pushing | Tidied | Swept
+    Committed
+    | StageReached
+    | Ended
+    | Collected
+    | Renamed
+    | Shared
+    | Pushing
+    | Tidied
+    | LeftBranchRemoved
 )
 
 
@@ -294,7 +302,7 @@ def event_to_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for ea
             return {"state": "PUSHING", "tip": tip}
         case Tidied():
             return {"state": "TIDIED"}
-        case Swept(worker):
+        case LeftBranchRemoved(worker):
             return {"state": "SWEPT", "worker": worker}
 
 
@@ -327,7 +335,7 @@ def event_from_json(data: Json, base: str) -> Event | None:  # noqa: PLR0911 - o
         case "SHARED":
             return Shared(field(data, "commit", str), variant_from_json(data))
         case "SWEPT":
-            return Swept(field(data, "worker", str))
+            return LeftBranchRemoved(field(data, "worker", str))
         case "PUSHING":
             return Pushing(field(data, "tip", str))
     return Tidied() if state == "TIDIED" else None

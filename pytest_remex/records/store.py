@@ -22,12 +22,12 @@ from pytest_remex.records.schema import (
     Committed,
     Ended,
     Event,
+    LeftBranchRemoved,
     Pushing,
     Renamed,
     RunRecord,
     Shared,
     StageReached,
-    Swept,
     Tidied,
     event_from_json,
 )
@@ -45,7 +45,7 @@ class LaunchRecord(NamedTuple):
     the folder of this output folder's records; events about runs of another's record go into an
     addition there. `owner` is the other user who wrote a copy. `notes` are an addition's changes to
     runs that it does not introduce, by commit. `left` maps the names of temporary branches that
-    other clients may have left to their tips; `swept` are those that have been removed since.
+    other clients may have left to their tips; `removed` are those that have been removed since.
     """
 
     launch: Launch
@@ -57,7 +57,7 @@ class LaunchRecord(NamedTuple):
     home: Path | None = None
     owner: str = ""
     notes: Mapping[str, Mapping[str, Any]] = {}
-    swept: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
     left: Mapping[str, tuple[str, ...]] = {}
 
     @property
@@ -132,7 +132,7 @@ def read_record(path: Path) -> LaunchRecord | None:
         state.tidied,
         home=path.parent,
         notes=state.notes(),
-        swept=frozenset(state.swept),
+        removed=frozenset(state.removed),
     )
 
 
@@ -149,7 +149,7 @@ class _State:
     renamed: dict[str, list[Renamed]] = field(default_factory=dict)
     tips: list[str] = field(default_factory=list)
     tidied: bool = False
-    swept: set[str] = field(default_factory=set)
+    removed: set[str] = field(default_factory=set)
 
     def apply(self, event: Event) -> None:
         """Apply the next event. Raises `ValueError` if no earlier event introduced its run."""
@@ -172,15 +172,15 @@ class _State:
             case _:
                 self._apply_to_branch(event)
 
-    def _apply_to_branch(self, event: Pushing | Tidied | Swept) -> None:
+    def _apply_to_branch(self, event: Pushing | Tidied | LeftBranchRemoved) -> None:
         match event:
             case Pushing(tip):
                 self.tips.append(tip)
                 self.tidied = False
             case Tidied():
                 self.tidied = True
-            case Swept(worker):
-                self.swept.add(worker)
+            case LeftBranchRemoved(worker):
+                self.removed.add(worker)
 
     def _introduce(self, run: RunRecord) -> None:
         before = self.introduced.get(sha := run.commit.sha)

@@ -270,7 +270,7 @@ def test_another_clients_names_for_a_run_are_added_to_its_own(tmp_path, theirs):
         ("sweeps.py::tams[a=1]", {"a": 1}, "tams"),
         ("mine.py::grid[b=1]", {"b": 1}, "grid"),
     ]:
-        for each in (found.newest(node, point), found.newest_of_sweep(sweep, point)):
+        for each in (found.newest(node, point), next(found.of_sweep(sweep, point), None)):
             assert (each.run.node, each.run.point, each.run.commit.sha) == (node, point, SHA)
     assert found.newest("mine.py::grid[a=1]", {"a": 1}) is None
 

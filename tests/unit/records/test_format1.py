@@ -122,7 +122,7 @@ def test_renamed():
     index = RunIndex.read(FORMAT1 / "local" / "launches")
     recorded = index.newest("sweeps.py::renamed[mass=21]", {"mass": 21})
     assert recorded.run.point == {"mass": 21}
-    assert recorded == index.newest_of_sweep("renamed", {"mass": 21})
+    assert recorded == next(index.of_sweep("renamed", {"mass": 21}))
     assert index.newest("sweeps.py::renamed[a=21]", {"a": 21}) is None
 
 

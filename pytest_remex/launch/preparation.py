@@ -270,6 +270,18 @@ def by_recipe(first: Prepared, made: Prepared, recipe: int) -> Prepared:
     return replace(made, identity=first.identity, recipe=recipe)
 
 
+def recipes_for_retry(sweep: Sweep, last: int | None) -> list[int]:
+    """Return the recipes besides the first that a retry may use: that of the run, and the next one.
+
+    Args:
+        sweep: The sweep.
+        last: The recipe of the experiment's run; None if it has no run.
+
+    """
+    numbers = () if last is None else (last, last + 1)
+    return [number for number in numbers if 0 < number < len(sweep.recipes)]
+
+
 class CheckoutCopies:
     """Copies of patched checkouts in a folder of the user, named by sweep and experiment.
 

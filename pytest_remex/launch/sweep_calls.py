@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_remex.launch.preparation import (
     by_recipe,
     prepare,
+    recipes_for_retry,
     rules_of,
     run_patch,
     warnings_of,
@@ -71,11 +72,9 @@ class SweepCalls:
             SweepError: A recipe makes the same files as the first one.
 
         """
-        numbers = range(1, len(at.sweep.recipes)) if last is not None else ()
         return {
             each: by_recipe(first, self._prepare(at, None, each), each)
-            for each in numbers
-            if each - (last or 0) in (0, 1)
+            for each in recipes_for_retry(at.sweep, last)
         }
 
     def _prepare(self, at: SweepPoint, inspect: Inspect | None, recipe: int) -> Prepared:

@@ -28,6 +28,7 @@ from pytest_remex.launch.continuation import (
     continuation_summary,
     probe_of,
 )
+from pytest_remex.launch.preparation import recipes_for_retry
 from pytest_remex.launch.submitter import Submitter
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, properties_of
@@ -194,13 +195,9 @@ class SubmitMode(Mode):
     def _recipes(self, item: pytest.Function, prepared: Prepared) -> dict[int, Prepared]:
         """Return an experiment prepared for a retry: by its run's recipe, and by the next one."""
         last = self._submitter.known.recipe_of(prepared) if self._retries else None
-        if last is None:
-            return {}
-        known = range(1, len(prepared.experiment.sweep.recipes))
         return {
             number: self._preparer.prepare_again(prepared, item, self._checks.check, number)
-            for number in (last, last + 1)
-            if number in known
+            for number in recipes_for_retry(prepared.experiment.sweep, last)
         }
 
     @pytest.hookimpl(tryfirst=True)

@@ -21,7 +21,7 @@ from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.known import KnownLaunches
 from pytest_remex.launch.options import Folders, LaunchOptions
 from pytest_remex.launch.recognition import experiment_key
-from pytest_remex.launch.submissions import Cost, array_advice, written
+from pytest_remex.launch.submissions import array_advice, cost_of, written
 from pytest_remex.launch.upstreams import kept_back
 from pytest_remex.model import Remote, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex, reached_by
@@ -145,8 +145,7 @@ class Plan:
         sent = self.sent
         counts = Counter(each.decision for each in self.experiments)
         if sent:
-            asked = Cost.of([(each.prepared.header, each.prepared.footprint) for each in sent])
-            yield f"--remex-submit asks for {asked}"
+            yield f"--remex-submit asks for {cost_of(sent)}"
         else:
             nothing = "sends what failed" if counts[Decision.ASK] else "has nothing to send"
             yield f"--remex-submit {nothing}"
@@ -268,12 +267,8 @@ def tree(planned: Sequence[Candidate]) -> Iterator[str]:
     yield "stages:"
     for name, sweep in sweeps.items():
         of_stage = [each for each in planned if each.prepared.experiment.sweep.name == name]
-        sent = [
-            (each.prepared.header, each.prepared.footprint)
-            for each in of_stage
-            if each.decision.is_sent
-        ]
-        asked = f"asks for {Cost.of(sent)}" if sent else "has nothing to send"
+        sent = [each for each in of_stage if each.decision.is_sent]
+        asked = f"asks for {cost_of(sent)}" if sent else "has nothing to send"
         branch = "    " * _depth(sweep) + ("└── " if sweep.after else "")
         yield f"{branch}{name}: {counted(len(of_stage), 'experiment')}, {asked}"
 

@@ -16,6 +16,7 @@ from pytest_remex.common import parts
 from pytest_remex.common.grouping import grouped
 from pytest_remex.display import counted
 from pytest_remex.errors import SweepError
+from pytest_remex.launch.candidate import Candidate
 from pytest_remex.launch.dependency import (
     Dependency,
     clusters_option,
@@ -276,3 +277,8 @@ class Cost:
         if not self.unlimited:
             return text
         return f"{text}, not counting the hours of {self.unlimited} without a limit (#SBATCH -t)"
+
+
+def cost_of(candidates: Iterable[Candidate]) -> Cost:
+    """Return what the jobs of experiments cost."""
+    return Cost.of((each.prepared.header, each.prepared.footprint) for each in candidates)

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -42,7 +42,7 @@ from pytest_remex.launch.listener import Listener, deferred_interrupts
 from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions
 from pytest_remex.launch.queue import ExperimentQueue, still_waiting
 from pytest_remex.launch.retry import Retries
-from pytest_remex.launch.submissions import Cost
+from pytest_remex.launch.submissions import Cost, cost_of
 from pytest_remex.launch.upstreams import find_dependencies
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
@@ -200,7 +200,7 @@ class Submitter:
                 self._fail(self.queue.waiting[0], error)
                 self._listener.may_continue()
                 return
-            self.cost += _cost(sending)
+            self.cost += cost_of(sending)
             for each in sending:
                 each.outcome = Outcome(State.SENDING)
             self.queue.drop_settled()
@@ -214,7 +214,7 @@ class Submitter:
         waiting = self.queue.waiting
         if not waiting or not self._fits(waiting, last=last):
             return []
-        _cost(waiting).refuse_above(self._options.confirm)
+        cost_of(waiting).refuse_above(self._options.confirm)
         ready = [each for each in waiting if each.is_ready]
         upstreams = {id(each.upstream): each.upstream for each in ready if each.upstream}
         run_of = self.launcher.run_of
@@ -317,7 +317,3 @@ class Submitter:
                 jobs.setdefault(each.outcome.launch, {})[node] = each.outcome.job
         for launch, submitted in jobs.items():
             self._listener.hooks.call("pytest_remex_submitted", launch=launch, jobs=submitted)
-
-
-def _cost(candidates: Iterable[Candidate]) -> Cost:
-    return Cost.of((each.prepared.header, each.prepared.footprint) for each in candidates)

@@ -21,7 +21,7 @@ from pytest_remex.repo.commits import listing
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.inputs import unfaithful
-from pytest_remex.sbatch.script import hidden_exit_codes
+from pytest_remex.sbatch.exit_codes import hidden_exit_codes
 from pytest_remex.transport.connection import Connect, Connection
 from pytest_remex.transport.rsync import rsync_fault
 

@@ -46,7 +46,7 @@ from pytest_remex.pytest_plugin.stages import (
 )
 from pytest_remex.repo.inputs import InputRules
 from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
-from pytest_remex.sbatch.script import hidden_exit_codes
+from pytest_remex.sbatch.exit_codes import hidden_exit_codes
 from pytest_remex.sweep import SweepCall, sweep_of
 from pytest_remex.tables.readers import BuiltInReaders
 from pytest_remex.variant import Variant

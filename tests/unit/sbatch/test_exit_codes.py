@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from pytest_remex.sbatch.script import hidden_exit_codes
+from pytest_remex.sbatch.exit_codes import hidden_exit_codes
 
 HIDING = {
     "date": "./star\ndate",

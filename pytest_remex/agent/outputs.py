@@ -38,7 +38,7 @@ class Match(NamedTuple):
 
 
 def list_outputs(request: ListOutputs, reply: Reply) -> None:
-    """Send, for each run, the files that match its patterns, and the patterns without a match."""
+    """Send, for each run, the files that match its patterns, and the patterns without a file."""
     _check_runs(request.runs)
     for run in request.listed:
         reply.raise_if_disconnected()
@@ -108,7 +108,7 @@ def _outputs(path: str, run: ListedRun, request: ListOutputs) -> Outputs:
         missing=[
             pattern
             for pattern, several in matches.items()
-            if all(match.path in large for match in several)
+            if all(match.link or match.path in large for match in several)
         ],
         too_large=[file for file in listed if file.path in large],
     )

@@ -10,6 +10,7 @@ import textwrap
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,23 +60,36 @@ def missing_outputs(collected: CollectedRun) -> str | None:
     outputs, missing = collected.outputs, collected.missing
     if outputs.gone:
         missing = (*missing, *collected.missing_config)
-    linked = [name for name in outputs.links if name in collected.sweep.fetch]
-    if linked:
-        return _why_linked(collected, linked[0])
+    for pattern in collected.sweep.fetch:
+        for link in outputs.links:
+            if link == pattern or (pattern in missing and _is_link_of(link, pattern)):
+                return _why_linked(collected, pattern, link)
     if not missing:
         return None
     return _why_not_fetched(collected, missing) or _why_not_left(collected, missing)
 
 
-def _why_linked(collected: CollectedRun, name: str) -> str:
+def _is_link_of(link: str, pattern: str) -> bool:
+    """Return whether a pattern would match a link, or lead through it or to a folder with it."""
+    above = "/".join(pattern.split("/")[: link.count("/") + 1])
+    return "**" in pattern or fnmatchcase(link, above) or belongs_to(link, pattern)
+
+
+def _why_linked(collected: CollectedRun, pattern: str, link: str) -> str:
     upstream = collected.run.upstream
-    source = upstream.brought.get(name) if upstream else None
+    source = upstream.brought.get(link) if upstream else None
     if upstream is None or source is None:
-        return f"output {name} is a symbolic link on the cluster: links are not followed"
+        where = "is" if link == pattern else f"is not fetched, as {link} is"
+        return (
+            f"output {pattern} {where} a symbolic link on the cluster, and links are not followed: "
+            f"put a copy in its place (cp -rL), at the end of the script or by hand, and collect "
+            f"again"
+        )
     function = upstream.node.rpartition("::")[2].partition("[")[0]
     return (
-        f"output {name} is a link to {source} of {upstream.node}: fetch {source} in the sweep "
-        f"{function}, read it as run.upstream.read({source!r}), and remove {name} from fetch=[...]"
+        f"output {link} is a link to {source} of {upstream.node}: fetch {source} in the sweep "
+        f"{function}, read it as run.upstream.read({source!r}), and remove {pattern} from "
+        f"fetch=[...]"
     )
 
 

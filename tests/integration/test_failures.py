@@ -1,5 +1,7 @@
 """A collect's messages on runs that failed, have not ended, or are not known."""
 
+import shutil
+
 import pytest
 from support.projects import plain_text
 
@@ -228,3 +230,26 @@ def test_links_from_the_cluster(empty_project):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*result.txt is a symbolic link on the cluster*"])
     assert not list((empty_project.output / "runs").rglob("result.txt"))
+
+
+@pytest.mark.parametrize("wanted", ["LOGS/history.data", "LOGS/*.data", "**/*.data", "LOGS"])
+def test_a_folder_that_is_a_link(empty_project, tmp_path, wanted):
+    """An output behind a link is missing, not collected; a copy in the link's place is fetched."""
+    scratch = tmp_path / "scratch"
+    script = f"#!/bin/sh\nmkdir {scratch}\necho 1 > {scratch}/history.data\nln -s {scratch} LOGS\n"
+    empty_project.commit(run_sbatch=script)
+    empty_project.sweeps(f"""
+        from pytest_remex import sweep
+        @sweep(fetch=[{wanted!r}])
+        def one():
+            yield
+        """)
+    empty_project.ran()
+    result = empty_project.pytest("--remex-collect")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["output *LOGS is a symbolic link on the cluster*collect again"])
+    (folder,) = empty_project.run_directories()
+    (folder / "LOGS").unlink()
+    shutil.copytree(scratch, folder / "LOGS")
+    empty_project.pytest("--remex-collect").assert_outcomes(passed=1)
+    assert len(list((empty_project.output / "runs").glob("*/LOGS/history.data"))) == 1

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         read_namelists,
     )
     from pytest_remex.extensions.mesa.inspection import KnownControls, load_controls
+    from pytest_remex.extensions.mesa.job_log import stop_allowed
     from pytest_remex.extensions.mesa.outputs import (
         TableWarning,
         read_history,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
         read_profiles_index,
     )
     from pytest_remex.extensions.mesa.restarts import Restart, find_restart, photo_folders
-    from pytest_remex.extensions.mesa.runs import stop_allowed
     from pytest_remex.hookspecs import RunFile
     from pytest_remex.namelists.values import Raw
 
@@ -74,7 +74,7 @@ _HOMES = {
         "read_inlist",
         "read_namelists",
     ),
-    f"{__name__}.runs": ("stop_allowed",),
+    f"{__name__}.job_log": ("stop_allowed",),
     f"{__name__}.outputs": ("TableWarning", "read_history", "read_profile", "read_profiles_index"),
     f"{__name__}.restarts": ("Restart", "find_restart", "photo_folders"),
     "pytest_remex.config": ("remove",),

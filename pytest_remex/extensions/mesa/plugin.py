@@ -94,9 +94,9 @@ class MesaHooks:
 
         Those from large logs are kept in pytest's cache for as long as the files do not change.
         """
-        from pytest_remex.extensions.mesa import runs  # noqa: PLC0415 - start-up
+        from pytest_remex.extensions.mesa import job_log, runs  # noqa: PLC0415 - start-up
 
-        logs = runs.log_files(run.output, run.path)
+        logs = job_log.log_files(run.output, run.path)
         if self._cache is None or not runs.are_large(logs):
             return runs.measures(logs, run.path) or None
         place, key = runs.measures_keys(logs, run.path)

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_remex.common.paths import leads_out
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import follow, star_inlists
+from pytest_remex.extensions.mesa.job_log import (
+    PHOTO,
+    PHOTOS,
+    JobLog,
+    log_files,
+    photo_name,
+    read_log,
+)
 from pytest_remex.extensions.mesa.roots import do_one_stages, find_roots, scripts, stage_files
-from pytest_remex.extensions.mesa.runs import JobLog, log_files, photo_name, read_log
 from pytest_remex.hookspecs import ContinueProbe, RunFile
 
 if TYPE_CHECKING:
@@ -20,10 +27,6 @@ if TYPE_CHECKING:
     from pytest_remex.experiment import Experiment, Run
     from pytest_remex.extensions.mesa.chains import EffectiveConfig
 
-PHOTOS = "photos"
-"""The default of `photo_directory` in star/defaults/controls.defaults."""
-
-_PHOTO = re.compile(r"(?:([b12])_)?(x?\d+)")
 _CHOOSES = re.compile(r"\bls\s+-\w*t\w*|most_recent")
 _SKIPS = re.compile(r"(?:-[fes]|test\s+-[fes])\s+[\"']?\S+\.mod\b")
 _DEFAULT = re.compile(r"REMEX_COMMAND:-([^}\n]+)\}")
@@ -157,7 +160,7 @@ def newest_photo(
         (file, match)
         for file in sorted(files, key=lambda file: (file.modified, file.path))
         if file.path.rpartition("/")[0] in folders
-        and (match := _PHOTO.fullmatch(file.path.rpartition("/")[2]))
+        and (match := PHOTO.fullmatch(file.path.rpartition("/")[2]))
     ]
     newest = found[-1][1][2] if found else ""
     for file, match in found:
@@ -250,7 +253,7 @@ class WorkDirectory(NamedTuple):
         inside = [name for name in (*folders, looks) if name and not leads_out(name)]
         shared = [name for name in inside if not _stays(top / name, top)]
         photos = [path for name in inside if name not in shared for path in _files(top / name)]
-        known = [*filter(lambda path: _PHOTO.fullmatch(path.name), photos), *top.glob(_MODELS)]
+        known = [*filter(lambda path: PHOTO.fullmatch(path.name), photos), *top.glob(_MODELS)]
         committed = {(str(path.relative_to(top)), path.stat().st_size) for path in known}
         return cls(
             texts=texts,

@@ -7,8 +7,8 @@ import pytest
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.experiment import Experiment, Run
 from pytest_remex.extensions.mesa import RunFile, effective_config, find_restart, photo_folders
+from pytest_remex.extensions.mesa.job_log import scan_log
 from pytest_remex.extensions.mesa.restarts import probe_of, restart_of
-from pytest_remex.extensions.mesa.runs import scan_log
 from pytest_remex.model import Sweep
 
 RE = """\

@@ -12,14 +12,8 @@ from mesa_samples import columns
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.experiment import Experiment, Run
 from pytest_remex.extensions.mesa import stop_allowed
-from pytest_remex.extensions.mesa.runs import (
-    last_photo,
-    log_files,
-    measures,
-    measures_keys,
-    photos,
-    scan_log,
-)
+from pytest_remex.extensions.mesa.job_log import log_files, scan_log
+from pytest_remex.extensions.mesa.runs import last_photo, measures, measures_keys, photos
 from pytest_remex.model import Sweep
 
 LOG = """\

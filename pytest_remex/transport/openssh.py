@@ -7,13 +7,9 @@ user has open (ControlPath in ssh_config), else one of ours, which ends with thi
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
-import select
-import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,11 +17,12 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from pytest_remex import temporary
 from pytest_remex.errors import RemoteError, UnreachableError
 from pytest_remex.io import AGAIN
+from pytest_remex.transport.askpass import SshQuestions
 from pytest_remex.transport.base import LOGIN_PAUSES, NoChannelError, last_lines, retried
 from pytest_remex.transport.login_shell import ShellTransport
 from pytest_remex.transport.openssh_process import SshProcess
@@ -68,19 +65,6 @@ status = os.waitpid(ssh, 0)[1]
 os._exit(255 if status & 127 else status >> 8)
 """
 """Runs ssh until this process closes its end of the pipe to stdin, which kill -9 does too."""
-_ASKPASS = """
-import json, os, socket, sys
-with socket.socket(socket.AF_UNIX) as link:
-    link.connect(sys.argv[1])
-    asked = [" ".join(sys.argv[2:]), os.environ.get("SSH_ASKPASS_PROMPT", "")]
-    link.sendall(json.dumps(asked).encode() + b"\\n")
-    answer = link.makefile("rb").readline()
-if not answer:
-    sys.exit(1)
-print(json.loads(answer.decode()))
-"""
-"""The program that ssh runs to ask a question; it passes the question on to `_Questions`."""
-_YES = ("yes", "y")
 _HUNG_UP = ("Connection closed by", "Connection reset by", "kex_exchange_identification")
 _UNREACHABLE = (
     *_HUNG_UP,
@@ -196,7 +180,7 @@ def _open_master(settings: HostSettings, prompt: Prompt | None, notify: Notify) 
     with contextlib.ExitStack() as unless_open:
         folder = _socket_folder()
         unless_open.callback(shutil.rmtree, folder, ignore_errors=True)
-        questions = unless_open.enter_context(_Questions(folder, prompt, notify))
+        questions = unless_open.enter_context(SshQuestions(folder, prompt, notify))
         errors = unless_open.enter_context(tempfile.TemporaryFile())
         process = _start(folder / "master", settings, questions, errors)
         unless_open.callback(_end, process)
@@ -219,7 +203,7 @@ def _socket_folder() -> Path:
 
 
 def _start(
-    path: Path, settings: HostSettings, questions: _Questions, errors: IO[bytes]
+    path: Path, settings: HostSettings, questions: SshQuestions, errors: IO[bytes]
 ) -> subprocess.Popen[bytes]:
     words = [
         *("ssh", "-M", "-N", "-T", "-x", "-S", str(path).replace("%", "%%")),
@@ -257,7 +241,7 @@ def _quoted(path: Path) -> str:
 def _wait_for_login(
     process: subprocess.Popen[bytes],
     settings: HostSettings,
-    questions: _Questions,
+    questions: SshQuestions,
     errors: IO[bytes],
     path: Path,
 ) -> None:
@@ -273,7 +257,7 @@ def _wait_for_login(
         questions.answer_next(_STEP)
 
 
-def _refused(settings: HostSettings, text: str, questions: _Questions) -> RemoteError:
+def _refused(settings: HostSettings, text: str, questions: SshQuestions) -> RemoteError:
     """Return the error for an ssh that ended without a login; `text` is its stderr."""
     output = last_lines(text.encode())
     last = f"check that `ssh {settings.name}` works; then {AGAIN}"
@@ -307,68 +291,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-class _Questions:
-    """Passes on to the user what ssh asks: passphrases, codes, whether a host key is right.
-
-    Attributes:
-        are_answered: Whether there is a prompt to ask the user with.
-        unanswered: A question that could not be asked.
-        variables: The environment variables that make ssh ask here.
-    """
-
-    def __init__(self, folder: Path, prompt: Prompt | None, notify: Notify) -> None:
-        self.are_answered = prompt is not None
-        self.unanswered = ""
-        self._prompt = prompt
-        self._notify = notify
-        self._open: list[socket.socket] = []
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(folder / "ask"))
-        self._listener.listen()
-        program = folder / "askpass"
-        words = [sys.executable, "-I", "-S", "-c", _ASKPASS, str(folder / "ask")]
-        program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-        program.chmod(0o700)
-        self.variables = {
-            "SSH_ASKPASS": str(program),
-            "SSH_ASKPASS_REQUIRE": "force",
-            "DISPLAY": os.environ.get("DISPLAY", ":0"),  # before OpenSSH 8.4, ssh asks only with it
-        }
-
-    def answer_next(self, seconds: float) -> None:
-        """Wait so many seconds for a question, and answer it."""
-        if select.select([self._listener], [], [], seconds)[0]:
-            link, _ = self._listener.accept()
-            with link.makefile("rb") as lines:
-                asked: Any = json.loads(lines.readline() or b'["", ""]')
-            text, kind = str(asked[0]), str(asked[1])
-            self._open.append(link)  # if no answer is needed, ssh itself ends the program
-            if kind == "none":
-                self._notify(text)
-                return
-            if (answer := self._ask(text, kind)) is not None:
-                link.sendall(json.dumps(answer).encode() + b"\n")
-            self._open.pop().close()
-
-    def _ask(self, text: str, kind: str) -> str | None:
-        """Return the answer; None if there is none, or if it is "no"."""
-        if self._prompt is None:
-            self.unanswered = text.strip()
-            return None
-        is_choice = kind == "confirm" or "(yes/no" in text
-        try:
-            answer = self._prompt(text, echo=is_choice)
-        except RemoteError:
-            if is_choice:  # without an answer, ssh itself refuses the host key
-                return None
-            raise
-        return None if kind == "confirm" and answer.strip().lower() not in _YES else answer
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for link in (*self._open, self._listener):
-            link.close()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from figures import Figures
 
-from pytest_remex.repo.commits import Blob
+from pytest_remex.repo.blobs import Blob
 from pytest_remex.repo.identity import InputTree
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.trees import Edit

@@ -17,7 +17,7 @@ from pytest_remex.display import some_of
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.model import Remote, Repo
-from pytest_remex.repo.commits import listing
+from pytest_remex.repo.blobs import listing
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.inputs import unfaithful

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pytest_remex.common.tree_differences import DIFF_TREE, read_differences
 from pytest_remex.errors import SweepError
-from pytest_remex.repo.commits import Blob, listing
+from pytest_remex.repo.blobs import Blob, listing
 from pytest_remex.repo.files import folders, within
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.inputs import Inputs

@@ -18,7 +18,8 @@ from typing import TypeAlias
 
 from pytest_remex.common.files import DEEPEST, LONGEST, is_too_deep
 from pytest_remex.errors import SweepError
-from pytest_remex.repo.commits import Blob, Blobs, Patch, listing
+from pytest_remex.repo.blobs import Blob, Blobs, listing
+from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.files import (
     folders,
     follow,

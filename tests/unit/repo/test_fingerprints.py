@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.repo.commits import listing
+from pytest_remex.repo.blobs import listing
 from pytest_remex.repo.identity import Footprint, differing, read_input_tree
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.scratch import Scratch

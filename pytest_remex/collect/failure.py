@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 import os
+import posixpath
 import re
 import textwrap
 import traceback
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_remex.collect.manifest import all_present, belongs_to, first_present
+from pytest_remex.collect.runs import outside_logs
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import clean
 from pytest_remex.model import Config, Value
@@ -51,7 +53,7 @@ def job_failure(collected: CollectedRun) -> str:
     if tail:
         shown.append(f"the last lines of its output:\n{_indented(tail)}")
     if job.state is not JobState.REJECTED:
-        shown.append(_what_next(remote.host, path, collected.logs) + _more(job))
+        shown.append(_what_next(remote.host, _output_there(collected, path)) + _more(job))
     return "\n".join(shown)
 
 
@@ -193,9 +195,13 @@ def _more(job: Job) -> str:
     return ""
 
 
-def _what_next(host: str | None, path: str, patterns: tuple[str, ...]) -> str:
+def _output_there(collected: CollectedRun, path: str) -> str:
+    patterns = collected.logs or outside_logs(collected.run)
+    return posixpath.join(path, patterns[0]) if patterns else path
+
+
+def _what_next(host: str | None, file: str) -> str:
     where = f"ssh {host} " if host else ""
-    file = f"{path}/{patterns[0]}" if patterns else path
     return f"to see more: {where}less '{file}'; to run it again: --remex-submit --remex-retry"
 
 

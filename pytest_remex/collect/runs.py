@@ -21,7 +21,7 @@ from pytest_remex.model import OptionalOutput, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import RunRecord
-from pytest_remex.sbatch.script import output_patterns
+from pytest_remex.sbatch.script import output_patterns, outside_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +192,11 @@ def job_if_elsewhere(run: RunRecord, job: Job, outputs: FetchedOutputs) -> Job:
 def log_patterns(run: RunRecord) -> tuple[str, ...]:
     """Return globs for a run's output in its run directory, standard output first."""
     return output_patterns(run.header, run.job, user=_user())
+
+
+def outside_logs(run: RunRecord) -> tuple[str, ...]:
+    """Return globs for a run's output that its script puts outside of the run directory."""
+    return outside_outputs(run.header, run.job, user=_user())
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from rich import filesize
 from pytest_remex.collect.failure import ends_of
 from pytest_remex.collect.manifest import all_present
 from pytest_remex.collect.query import query
-from pytest_remex.collect.runs import log_patterns
+from pytest_remex.collect.runs import log_patterns, outside_logs
 from pytest_remex.collect.watch import follow, read_ends
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.protocol import LogText
@@ -124,7 +124,9 @@ class LogMode(QueryMode):
             _write(f"==> {path}, as it was fetched <==\n")
             _write(_ended(clean(ends_of(path))))
         if not paths:
-            _write("[there is no output]\n")
+            outside = outside_logs(recorded.run)
+            why = f"its output is {outside[0]}, outside the run directory" if outside else ""
+            _write(f"[{clean(why) or 'there is no output'}]\n")
 
 
 def _ended(text: str) -> str:

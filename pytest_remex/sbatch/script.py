@@ -122,7 +122,7 @@ def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str
     """Return globs for a job's output files, relative to its run directory.
 
     Standard output comes first. What only Slurm knows, such as a node's name, becomes `*`. Files
-    outside the run directory are left out.
+    outside the run directory are left out: see `outside_outputs`.
 
     Args:
         header: The header of the job's script.
@@ -130,6 +130,15 @@ def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str
         user: The user's name on the cluster, if known.
 
     """
+    return tuple(each for each in _outputs(header, job_id, user) if not leads_out(each))
+
+
+def outside_outputs(header: Header, job_id: str, *, user: str = "") -> tuple[str, ...]:
+    """Return globs for a job's output files that are not in its run directory."""
+    return tuple(each for each in _outputs(header, job_id, user) if leads_out(each))
+
+
+def _outputs(header: Header, job_id: str, user: str) -> dict[str, None]:
     job = JobId.parse(job_id)
     default = filenames.ARRAY if job.task else filenames.SINGLE
     fields = filenames.Fields(
@@ -142,7 +151,7 @@ def output_patterns(header: Header, job_id: str, *, user: str = "") -> tuple[str
     )
     patterns = (header.output or default, header.error)
     expanded = [filenames.as_glob(each, fields) for each in patterns if each]
-    return tuple(dict.fromkeys(each for each in expanded if not leads_out(each)))
+    return dict.fromkeys(expanded)
 
 
 def core_hours(header: Header) -> float | None:

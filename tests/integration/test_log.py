@@ -105,6 +105,24 @@ def test_log_that_was_fetched(talking):
     )
 
 
+def test_output_outside_the_run_directory(empty_project, tmp_path):
+    """It is not fetched, so that log and the message of a failure name its path."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    empty_project.commit(run_sbatch=f"#!/bin/sh\n#SBATCH -o {logs}/%x.out\nexit 3\n")
+    empty_project.sweeps("""
+        from pytest_remex import sweep
+        @sweep()
+        def one():
+            yield
+        """)
+    empty_project.ran()
+    said = empty_project.pytest("--remex-log").stdout
+    said.fnmatch_lines([f"?its output is {logs}/*.out, outside the run directory?"])
+    said = empty_project.pytest("--remex-collect").stdout
+    said.fnmatch_lines([f"to see more: less '{logs}/*.out'; to run it again: *"])
+
+
 def test_log_of_what_was_not_submitted(project):
     """An experiment that was not submitted has no log, and is skipped."""
     result = project.pytest("--remex-log", "-v")

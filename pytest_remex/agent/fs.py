@@ -21,6 +21,7 @@ from pytest_remex.common.typed_json import TypedJsonError, dumps, loads
 LARGEST = 1 << 20
 """The most bytes that a file may have to be read."""
 _COUNT = itertools.count()
+_NO_DIRECTORY = "the run directory does not exist; run the same command again"
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -342,7 +343,7 @@ class RunFiles:
         """Raise `UnreadableError` unless there is a `.remex` folder, reached without links."""
         with self._opened() as folder:
             if folder is None:
-                raise UnreadableError(self._run, "the run directory does not exist; place it again")
+                raise UnreadableError(self._run, _NO_DIRECTORY)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Optional[int]]:

@@ -46,8 +46,8 @@ def array_advice(headers: Iterable[Header], grouping: Grouping) -> str:
     if grouping.kind is not GroupingKind.SINGLE or most <= ALIKE:
         return ""
     return (
-        f"{most} of these jobs ask for the same: --remex-array submits such as job arrays, each by "
-        f"one request to Slurm's controller"
+        f"{most} of these jobs ask for the same: --remex-array submits such jobs as job arrays, "
+        f"each by one request to Slurm's controller"
     )
 
 

@@ -129,11 +129,13 @@ def _existing(path: str, run: RunToPlace) -> Union[Placed, PlaceRefused]:
     try:
         note = RunFiles(path).load(RunNote, paths.RUN)
     except UnreadableError as error:
-        return PlaceRefused(run.directory, f"{error}; move it away or launch again")
+        return PlaceRefused(run.directory, f"{error}; move it away, or run the same command again")
     if note and (note.token, note.sha) == (run.note.token, run.note.sha):
         return Placed(run.directory)
     owner = f"launch {note.launch}" if note and note.launch else "something else"
-    message = f"{path} exists already and belongs to {owner}; move it away or launch again"
+    message = (
+        f"{path} exists already and belongs to {owner}; move it away, or run the same command again"
+    )
     return PlaceRefused(run.directory, message)
 
 
@@ -145,7 +147,7 @@ def _check_commits(clone: str, base: str, runs: List[RunToPlace]) -> str:
     for number, run in enumerate(runs):
         if trees[number] != run.note.tree:
             message = f"commit {run.note.sha} is not in {clone} with the tree {run.note.tree}"
-            raise AgentError("git", message + "; launch again")
+            raise AgentError("git", f"{message}; run the same command again")
     return base_tree
 
 

@@ -146,7 +146,9 @@ def _continue(submission: LocatedSubmission, context: SubmitContext) -> SbatchRe
     if submission.grouped:
         pass  # its folder was published with the notes of its runs
     elif not os.path.lexists(submission.notes):
-        message = f"the run directory {submission.folder} does not exist; place it again"
+        message = (
+            f"the run directory {submission.folder} no longer exists; run the same command again"
+        )
         return SbatchResult(REJECTED, words=message)
     else:
         RunFiles(submission.folder).check()

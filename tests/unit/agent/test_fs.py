@@ -141,5 +141,5 @@ def test_a_run_directory_that_is_gone(tmp_path):
     assert (files.read(paths.EXIT), files.names()) == (None, set())
     files.write(paths.STATE, "x")
     assert not (tmp_path / "gone").exists()
-    with pytest.raises(UnreadableError, match="place it again"):
+    with pytest.raises(UnreadableError, match="run the same command again"):
         files.check()

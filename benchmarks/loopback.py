@@ -86,6 +86,10 @@ class Loopback:
         wanted = ["/*/", *sorted(folders), *(f"/*/{name}" for name in names)]
         return self._rsync([*(f"--include={each}" for each in wanted), "--exclude=*"], target)
 
+    def rsync_whole(self, target: Path) -> Ran:
+        """Copy all run directories, with all that is in them, to a folder here."""
+        return self._rsync(["--exclude=/.remex"], target)
+
     def _rsync(self, options: list[str], target: Path, text: str = "") -> Ran:
         door = " ".join(["ssh", *self._ssh_options()])
         source = f"{self.host}:{self.project.runs}/"

@@ -4,6 +4,7 @@ No link is followed, unless names and sizes are asked for through links; nothing
 run directory is read.
 """
 
+import contextlib
 import errno
 import fnmatch
 import heapq
@@ -86,7 +87,8 @@ def _outputs(path: str, run: ListedRun, request: ListOutputs) -> Outputs:
     if not _is_run_directory(path):
         return Outputs(run.directory, [], [], list(run.patterns), gone=True)
     try:
-        _refuse_unreadable(path)
+        if run.patterns:
+            _refuse_unreadable(path)
         matches = {
             each: list(find(path, each, through_links=run.through_links)) for each in run.patterns
         }
@@ -137,12 +139,17 @@ def _refuse_unreadable(run: str) -> None:
     except FileNotFoundError:
         pass
     except OSError as error:
-        why = error.strerror or str(error)
-        owner = fs.owner(os.lstat(run))
-        if owner and isinstance(error, PermissionError):
-            share = f"chmod -R g+rX {shlex.quote(run)}"
-            why = f"it is {owner}'s, and not readable for you (there: {share})"
-        raise UnreadableError(run, why) from error
+        raise UnreadableError(run, _why_unreadable(run, error)) from error
+
+
+def _why_unreadable(run: str, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        with contextlib.suppress(OSError):  # a folder above it may be closed
+            owner = fs.owner(os.lstat(run))
+            if owner:
+                share = f"chmod -R g+rX {shlex.quote(run)}"
+                return f"it is {owner}'s, and not readable for you (there: {share})"
+    return error.strerror or str(error)
 
 
 def find(run: str, pattern: str, *, through_links: bool = False) -> Iterator[Match]:

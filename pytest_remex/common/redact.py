@@ -2,8 +2,7 @@
 
 import re
 
-# greedy up to the last @: a password that is not percent-encoded may contain / and @
-_IN_URL = re.compile(r"(\w[\w+.-]*://)\S*@")
+_WORD = re.compile(r"\S+")
 _IN_QUERY = re.compile(
     r"(?i)\b((?:access|private|oauth|job)?_?(?:token|password|secret)=)[^&\s'\"]+"
 )
@@ -17,4 +16,11 @@ def redact(text: str) -> str:
         "unable to access 'https://***@host/repo': 403"
 
     """
-    return _IN_QUERY.sub(r"\1***", _IN_URL.sub(r"\1***@", text))
+    return _IN_QUERY.sub(r"\1***", _WORD.sub(_without_login, text))
+
+
+def _without_login(word: "re.Match[str]") -> str:
+    scheme, slashes, rest = word[0].partition("://")
+    # up to the last @: a password that is not percent-encoded may contain / and @
+    _, at, place = rest.rpartition("@")
+    return f"{scheme}{slashes}***@{place}" if at else word[0]

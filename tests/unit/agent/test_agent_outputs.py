@@ -221,3 +221,11 @@ def test_through_links(agent, run):
     for nothing in ("way_out", "way_out/**", "lost", "lost/*", "all/*", "loop/*", "**/secret"):
         assert names(listed(nothing)) == []
     assert names(ask(agent, run, "way_out/*")) == []
+
+
+def test_a_run_directory_that_cannot_be_looked_at(agent, run):
+    """A run whose directory cannot even be looked at is refused, and the others are listed."""
+    listed = [ListedRun("r" * 300, ["a.out"]), ListedRun(run.name, ["a.out"])]
+    refused, fine = agent.ask(ListOutputs(str(run.parent), listed))
+    assert "File name too long" in refused.refused
+    assert names(fine) == ["a.out"]

@@ -307,8 +307,9 @@ def _explain(error: BaseException, host: HostSettings) -> RemoteError:
             )
         case _ if _hung_up_early(host, error):
             text = (
-                f"{host} hung up before the login: check the network, "
-                f"or wait until fewer people are logging in"
+                f"{host} hung up before the login: check the network, or wait until fewer people "
+                f"are logging in; after logins that failed, some servers refuse this machine for "
+                f"up to ten minutes"
             )
         case paramiko.SSHException():
             text = f"SSH negotiation failed with {host} ({error}): see `ssh -v {host.name}`"

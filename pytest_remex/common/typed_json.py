@@ -8,7 +8,7 @@ ignored, so that a newer release can add fields to the same format; a missing on
 import functools
 import json
 from enum import Enum
-from typing import Any, Callable, Dict, List, Tuple, Type, TypeVar, Union, get_type_hints
+from typing import Any, Callable, Dict, List, Mapping, Tuple, Type, TypeVar, Union, get_type_hints
 
 FORMAT = "format"
 """The field that holds a file's format version."""
@@ -18,6 +18,13 @@ LARGEST = 1 << 80
 _PLAIN = frozenset((str, int, float, bool, type(None)))
 """The types that need no conversion: most values of a request with a thousand runs."""
 
+_NUMBERS = frozenset((int, float))
+_TYPE_NAMES: Mapping[type, str] = {
+    str: "text", bool: "true or false", int: "a whole number", float: "a number",
+    list: "a list", dict: "an object",
+}  # fmt: skip
+
+Plain = TypeVar("Plain")
 Typed = TypeVar("Typed")
 _Reader = Callable[[Any, str], Any]
 
@@ -59,6 +66,29 @@ def to_json(value: Any) -> Any:  # noqa: ANN401 - a NamedTuple, or anything insi
     return value
 
 
+def plain(value: Any, kind: Type[Plain], name: str) -> Plain:  # noqa: ANN401 - any JSON may come
+    """Return parsed JSON of one of JSON's own types; for a float it may also be a whole number.
+
+    Args:
+        value: What `json.loads` returned, or a part of it.
+        kind: str, bool, int, float, list or dict.
+        name: The field that has the value, for the message.
+
+    Raises:
+        TypedJsonError: The value is of another type, or a number that is too large.
+
+    """
+    found: type = type(value)
+    if found in _NUMBERS:
+        if not -LARGEST <= value <= LARGEST:
+            raise TypedJsonError(f"{name!r} is not a number that can be meant")
+        found = kind if kind is float else found
+    if found is not kind:
+        raise TypedJsonError(f"{name!r} is {value!r:.60}, not {_TYPE_NAMES[kind]}")
+    checked: Plain = value
+    return checked
+
+
 def loads(kind: Type[Typed], text: str, newest: int) -> Typed:
     """Parse the text of a file as a `kind`; a file without a version has format 1.
 
@@ -72,9 +102,7 @@ def loads(kind: Type[Typed], text: str, newest: int) -> Typed:
     except (ValueError, RecursionError) as error:
         raise TypedJsonError(f"it is not JSON ({error})") from error
     version = data.get(FORMAT, 1) if isinstance(data, dict) else 1
-    if not isinstance(version, int) or isinstance(version, bool):
-        raise _wrong(FORMAT, "a version", version)
-    if version > newest:
+    if plain(version, int, FORMAT) > newest:
         raise NewerFormatError(
             f"it is of format {version}, but this release of pytest-remex reads up to {newest}: "
             f"upgrade pytest-remex"
@@ -113,14 +141,13 @@ def _object_reader(kind: Any) -> _Reader:  # noqa: ANN401 - a NamedTuple class
     defaults = kind._field_defaults
 
     def read(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
-        if not isinstance(value, dict):
-            raise _wrong(where, "an object", value)
+        data = plain(value, dict, where)
         found = {}
         for name, reader in readers.items():
-            if name in value:
-                found[name] = reader(value[name], name)
+            if name in data:
+                found[name] = reader(data[name], name)
             elif name not in defaults:
-                raise TypedJsonError(f"{where} has no {name!r}")
+                raise TypedJsonError(f"{where!r} has no {name!r}")
         return kind(**found)
 
     return read
@@ -128,37 +155,19 @@ def _object_reader(kind: Any) -> _Reader:  # noqa: ANN401 - a NamedTuple class
 
 def _list_reader(inner: _Reader, make: Callable[[List[Any]], Any]) -> _Reader:
     def read(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
-        if not isinstance(value, list):
-            raise _wrong(where, "a list", value)
-        return make([inner(each, where) for each in value])
+        return make([inner(each, where) for each in plain(value, list, where)])
 
     return read
 
 
 def _dict_reader(inner: _Reader) -> _Reader:
     def read(value: Any, where: str) -> Dict[str, Any]:  # noqa: ANN401 - any JSON
-        if not isinstance(value, dict):
-            raise _wrong(where, "an object", value)
-        return {name: inner(each, where) for name, each in value.items()}
+        return {name: inner(each, where) for name, each in plain(value, dict, where).items()}
 
     return read
 
 
 def _plain_reader(kind: type) -> _Reader:
     if issubclass(kind, Enum):
-        text = _plain_reader(str)
-        return lambda value, where: kind(text(value, where))
-    kinds = (int, float) if kind is float else (kind,)
-
-    def read(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON
-        if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
-            raise _wrong(where, kind.__name__, value)
-        if isinstance(value, (int, float)) and not -LARGEST <= value <= LARGEST:
-            raise TypedJsonError(f"{where} is not a number that can be meant")
-        return value
-
-    return read
-
-
-def _wrong(where: str, wanted: str, value: Any) -> TypedJsonError:  # noqa: ANN401 - any JSON
-    return TypedJsonError(f"{where} is {value!r:.60}, not {wanted}")
+        return lambda value, where: kind(plain(value, str, where))
+    return lambda value, where: plain(value, kind, where)

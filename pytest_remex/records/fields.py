@@ -10,7 +10,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from pytest_remex.common.typed_json import LARGEST
+from pytest_remex.common.typed_json import plain
 from pytest_remex.model import SCRIPT, Config, Identity
 from pytest_remex.sbatch.script import Header
 from pytest_remex.variant import Variant
@@ -54,20 +54,7 @@ def field(data: Json, name: str, kind: type[Kind], default: Kind = _REQUIRED) ->
         if default is _REQUIRED:
             raise ValueError(f"it has no {name!r}")
         return default
-    value = data[name]
-    if type(value) in {int, float} and not -LARGEST <= value <= LARGEST:
-        raise ValueError(f"{name!r} is not a number that can be meant")
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        raise ValueError(f"{name!r} is {value!r:.60}, not {_TYPE_NAMES[kind]}")
-    return value
-
-
-_TYPE_NAMES: Mapping[type, str] = {
-    str: "text", bool: "true or false", int: "a whole number", float: "a number",
-    list: "a list", dict: "an object",
-}  # fmt: skip
+    return plain(data[name], kind, name)
 
 
 def nullable(data: Json, name: str, kind: type[Kind]) -> Kind | None:

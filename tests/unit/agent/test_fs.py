@@ -62,16 +62,16 @@ def test_what_is_no_small_regular_file_is_not_read(run, make):
     ("text", "why"),
     [
         ('{"id": "1"}', "has no 'state'"),
-        ('{"id": "1", "state": 3}', "state is 3, not str"),
-        ('{"id": "1", "state": "FAILED", "elapsed": "abc"}', "elapsed is 'abc', not float"),
-        ('{"id": 1, "state": "FAILED"}', "id is 1, not str"),
+        ('{"id": "1", "state": 3}', "'state' is 3, not text"),
+        ('{"id": "1", "state": "FAILED", "elapsed": "abc"}', "'elapsed' is 'abc', not a number"),
+        ('{"id": 1, "state": "FAILED"}', "'id' is 1, not text"),
         ("[1]", "is .1., not an object"),
         ("null", "not an object"),
         ("", "not JSON"),
         ("{", "not JSON"),
         ("[" * 200_000, "not JSON"),
         ('{"id": "1", "state": "FAILED", "format": 2}', "of format 2.*upgrade"),
-        ('{"id": "1", "state": "FAILED", "format": "x"}', "format is 'x'"),
+        ('{"id": "1", "state": "FAILED", "format": "x"}', "'format' is 'x', not a whole number"),
     ],
 )
 def test_a_damaged_file_is_told(run, text, why):

@@ -118,7 +118,7 @@ def test_a_login_node_without_slurm_or_git(start_agent, tmp_path):
     [
         (b'{"id":1,"do":"Dance"}', "'Dance' is none of AppendRecord, Cancel, "),
         (b'{"id":1,"do":"ListTips"}', "has no 'clone'"),
-        (b'{"id":1,"do":"ListTips","clone":3}', "clone is 3, not str"),
+        (b'{"id":1,"do":"ListTips","clone":3}', "'clone' is 3, not text"),
         (b'{"do":"ListTips","clone":""}', "no id"),
         (b"[" * 100_000, "not JSON"),
         (b"\xff", "not JSON"),

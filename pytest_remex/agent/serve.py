@@ -8,7 +8,7 @@ import stat
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple, Union
 
 from pytest_remex.agent import limits
 from pytest_remex.agent.errors import (
@@ -113,7 +113,10 @@ def serve(wire: Wire, modules: str) -> None:
         pulse.start()
         try:
             number, request = framing.decode_request(line)
-            responder.answer(request, Reply(wire, number, modules))
+            reply = Reply(functools.partial(wire.gather, number), wire.disconnected, modules)
+            wire.send(number, responder.answer(request, reply))
+        except DisconnectedError:
+            return
         except TypedJsonError as error:
             wire.send(0, protocol.Error("request", f"a request cannot be read: {error}"))
         finally:
@@ -129,18 +132,20 @@ class Responder:
     def __init__(self) -> None:
         self._slurm: Any = None
 
-    def answer(self, request: Request, reply: Reply) -> None:
-        """Carry out one request and send how it ended."""
+    def answer(self, request: Request, reply: Reply) -> Union[protocol.End, protocol.Error]:
+        """Carry out one request and return how it ended.
+
+        Raises `DisconnectedError` if the client has disconnected meanwhile.
+        """
         try:
             self._handler(request)(_absolute(request), reply)
         except DisconnectedError:
-            return
+            raise
         except AgentError as error:
-            reply.end(error.event())
+            return error.event()
         except Exception as error:  # noqa: BLE001 - a bug must reach the client as an answer
-            reply.end(_fault(error, request))
-        else:
-            reply.end(protocol.End())
+            return _fault(error, request)
+        return protocol.End()
 
     def _handler(self, request: Request) -> Callable[[Any, Reply], None]:
         name = getattr(request, "scheduler", "")

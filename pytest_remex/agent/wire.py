@@ -4,11 +4,11 @@ import contextlib
 import queue
 import threading
 import time
-from typing import BinaryIO, List, Optional, Union
+from typing import BinaryIO, Callable, List, Optional
 
 from pytest_remex.agent.errors import DisconnectedError
 from pytest_remex.common.framing import KEEP_ALIVE, CutLineError, encode_event, whole
-from pytest_remex.common.protocol import Beat, End, Error, Event
+from pytest_remex.common.protocol import Beat, Event
 
 BEAT = 5.0
 """Seconds between signs of life during a request."""
@@ -87,25 +87,19 @@ class Wire:
 class Reply:
     """The answer to one request; `modules` are the agent's, to start another one."""
 
-    def __init__(self, wire: Wire, number: int, modules: str) -> None:
-        self._wire = wire
-        self._number = number
+    def __init__(
+        self, send: Callable[[Event], None], disconnected: threading.Event, modules: str
+    ) -> None:
+        self.send = send
         self.modules = modules
+        self._disconnected = disconnected
 
     @property
     def disconnected(self) -> bool:
         """Whether the client has disconnected, so that nothing new may be started."""
-        return self._wire.disconnected.is_set()
+        return self._disconnected.is_set()
 
     def raise_if_disconnected(self) -> None:
         """Raise `DisconnectedError` if the client has disconnected."""
         if self.disconnected:
             raise DisconnectedError
-
-    def send(self, event: Event) -> None:
-        """Send an event to the client."""
-        self._wire.gather(self._number, event)
-
-    def end(self, event: Union[End, Error]) -> None:
-        """Tell the client that the request is complete, or failed."""
-        self._wire.send(self._number, event)

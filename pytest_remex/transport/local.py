@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -23,7 +24,7 @@ from pytest_remex.transport.transfer import STAGING, FolderMaker, TransferProgre
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_remex.common.protocol import End, Event, Request
+    from pytest_remex.common.protocol import Event, Request
     from pytest_remex.transport.transfer import Transfer
 
 
@@ -33,36 +34,17 @@ SETTLED = 2.0
 """Seconds since the last write after which a file counts as complete, and is hard-linked."""
 
 
-class _Answer(Reply):
-    """The answer to a request in this process."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    @property
-    def disconnected(self) -> bool:
-        """See `Reply`."""
-        return False
-
-    def send(self, event: Event) -> None:
-        """See `Reply`."""
-        self.events.append(event)
-
-    def end(self, event: End | Error) -> None:
-        """See `Reply`."""
-        if isinstance(event, Error):
-            raise error_of(event, LocalTransport.place)
-
-
 def answer_here(request: Request) -> Iterator[Event]:
     """Answer a request that changes nothing as an agent does, without one.
 
     Raises:
         RemoteError: The answer is an error.
     """
-    answered = _Answer()
-    Responder().answer(request, answered)
-    return iter(answered.events)
+    events: list[Event] = []
+    end = Responder().answer(request, Reply(events.append, threading.Event(), modules=""))
+    if isinstance(end, Error):
+        raise error_of(end, LocalTransport.place)
+    return iter(events)
 
 
 class LocalTransport:

@@ -1,7 +1,6 @@
 """Prepare an experiment: run its patch, check the patched checkout, commit the changes.
 
-The config is read back from the checkout in the same way as a collect reads it from the outputs. A
-copy of the checkout can be kept, to look at and to run by hand.
+The config is read back from the checkout in the same way as a collect reads it from the outputs.
 """
 
 from __future__ import annotations
@@ -9,23 +8,20 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
-import shutil
 import warnings
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pluggy
 
-from pytest_remex import names
 from pytest_remex.collect.failure import config_differences, config_omissions
 from pytest_remex.display import SHOWN, some_of
 from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.hooks import naming_hook
-from pytest_remex.io import writing
 from pytest_remex.model import Config, Sweep
 from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.git import Git
@@ -280,63 +276,3 @@ def recipes_for_retry(sweep: Sweep, last: int | None) -> list[int]:
     """
     numbers = () if last is None else (last, last + 1)
     return [number for number in numbers if 0 < number < len(sweep.recipes)]
-
-
-class CheckoutCopies:
-    """Copies of patched checkouts in a folder of the user, named by sweep and experiment.
-
-    Args:
-        folder: The folder; it is made if it does not exist.
-
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._made: set[Path] = set()
-
-    def copy(self, experiment: Experiment) -> None:
-        """Copy an experiment's patched checkout.
-
-        Args:
-            experiment: The experiment; an older copy of it, by another recipe, is replaced.
-
-        Raises:
-            SweepError: The copy's path exists already.
-            RecordError: It cannot be written.
-
-        """
-        target = self._target(experiment)
-        if target in self._made:
-            with writing(target):
-                shutil.rmtree(target)
-        if os.path.lexists(target):
-            raise SweepError(
-                f"{target} exists already: remove it, or give --remex-checkout another folder"
-            )
-        with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._made.add(target)
-            shutil.copytree(experiment.path, target, symlinks=True, ignore=_no_part_of_it)
-
-    def leave_out(self, prepared: Prepared) -> None:
-        """Remove from the copy what .gitignore excludes from the experiment.
-
-        Raises `RecordError` if it cannot be removed.
-        """
-        target = self._target(prepared.experiment)
-        with writing(target):
-            for name in prepared.ignored:
-                (target / name).unlink()
-
-    def _target(self, experiment: Experiment) -> Path:
-        return self.folder / names.label(experiment.sweep.name) / names.label(experiment.id)
-
-
-def _no_part_of_it(folder: str, entries: Sequence[str]) -> list[str]:
-    """Return what is not copied: `.git`, and what is not a file, a folder or a link."""
-    paths = {name: Path(folder, name) for name in entries}
-    return [
-        name
-        for name, path in paths.items()
-        if name == ".git" or not (path.is_symlink() or path.is_file() or path.is_dir())
-    ]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from pytest_remex import names
+from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Experiment
 from pytest_remex.hooks import GuardedHooks
-from pytest_remex.launch.preparation import CheckoutCopies, differing_files
+from pytest_remex.io import writing
+from pytest_remex.launch.preparation import differing_files
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
 from pytest_remex.pytest_plugin.fixtures import places_of
 from pytest_remex.pytest_plugin.mode import Mode, ModeContext, stopped_after
@@ -146,6 +152,66 @@ class Trials:
         if self._copies and retried in made:
             self._copies.leave_out(made[retried])
         return made
+
+
+class CheckoutCopies:
+    """Copies of patched checkouts in a folder of the user, named by sweep and experiment.
+
+    Args:
+        folder: The folder; it is made if it does not exist.
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._made: set[Path] = set()
+
+    def copy(self, experiment: Experiment) -> None:
+        """Copy an experiment's patched checkout.
+
+        Args:
+            experiment: The experiment; an older copy of it, by another recipe, is replaced.
+
+        Raises:
+            SweepError: The copy's path exists already.
+            RecordError: It cannot be written.
+
+        """
+        target = self._target(experiment)
+        if target in self._made:
+            with writing(target):
+                shutil.rmtree(target)
+        if os.path.lexists(target):
+            raise SweepError(
+                f"{target} exists already: remove it, or give --remex-checkout another folder"
+            )
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(target)
+            shutil.copytree(experiment.path, target, symlinks=True, ignore=_no_part_of_it)
+
+    def leave_out(self, prepared: Prepared) -> None:
+        """Remove from the copy what .gitignore excludes from the experiment.
+
+        Raises `RecordError` if it cannot be removed.
+        """
+        target = self._target(prepared.experiment)
+        with writing(target):
+            for name in prepared.ignored:
+                (target / name).unlink()
+
+    def _target(self, experiment: Experiment) -> Path:
+        return self.folder / names.label(experiment.sweep.name) / names.label(experiment.id)
+
+
+def _no_part_of_it(folder: str, entries: Sequence[str]) -> list[str]:
+    """Return what is not copied: `.git`, and what is not a file, a folder or a link."""
+    paths = {name: Path(folder, name) for name in entries}
+    return [
+        name
+        for name, path in paths.items()
+        if name == ".git" or not (path.is_symlink() or path.is_file() or path.is_dir())
+    ]
 
 
 def next_step(command: str, *, has_failed: bool) -> str:

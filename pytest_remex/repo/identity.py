@@ -18,7 +18,7 @@ from pytest_remex.repo.files import folders, within
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.trees import LINK, SUBMODULE, Edit, ObjectHash, Tree, TreeEntry
-from pytest_remex.sbatch.options import without_scheduling
+from pytest_remex.sbatch.script import without_scheduling
 
 
 @dataclass(frozen=True, slots=True)

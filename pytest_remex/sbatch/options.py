@@ -26,21 +26,6 @@ SCHEDULING = frozenset(
 """The options that are left out. All others stay: nodes, tasks, cores, gpus, unknown ones, ..."""
 
 
-def header_lines(script: str) -> tuple[str, ...]:
-    """Return the #SBATCH lines that sbatch reads: those before the first command.
-
-    Raises `SweepError` if sbatch would refuse the script.
-    """
-    first = script.partition("\n")[0]
-    if not re.match(r"#!\s*\S", first):
-        raise SweepError(f"its first line is {first!r}: begin it with #!, as in #!/bin/bash")
-    if "\r\n" in script:
-        raise SweepError(r"its lines end in \r\n: save it with Unix line endings (dos2unix)")
-    if "\0" in script:
-        raise SweepError(r"it contains a NUL character (\0): save it as plain text")
-    return tuple(_lines_before_commands(script))
-
-
 class Option(NamedTuple):
     """An option of a header.
 
@@ -70,14 +55,6 @@ def read_options(lines: Sequence[str]) -> dict[str, str]:
     Raises `SweepError`, as `parse_options` does.
     """
     return {option.name: option.value for option in parse_options(lines)}
-
-
-def _lines_before_commands(script: str) -> Iterator[str]:
-    for line in script.split("\n"):
-        if line.startswith("#SBATCH"):
-            yield line
-        elif line.strip() and not line.lstrip().startswith("#"):
-            return
 
 
 _PIECE = re.compile(
@@ -219,62 +196,6 @@ def format_duration(seconds: float) -> str:
     days, hour = divmod(hours, 24)
     clock = f"{hour:02d}:{minute:02d}:{second:02d}"
     return f"{days}-{clock}" if days else clock
-
-
-def without_scheduling(script: bytes) -> bytes:
-    r"""Return a script without its scheduling options.
-
-    A header line without such options stays as it is, byte for byte; a line with nothing else is
-    removed; a line with both is rewritten with the other options.
-
-    Raises:
-        SweepError: sbatch would refuse the script, or would not run it as one job.
-
-    Example:
-        >>> without_scheduling(b"#!/bin/sh\n#SBATCH -t 10 -n 4\n#SBATCH --mem=8G\n./run\n")
-        b'#!/bin/sh\n#SBATCH -n 4\n./run\n'
-
-    """
-    text = script.decode(errors="surrogateescape")
-    lines = header_lines(text)
-    options = parse_options(lines)
-    rewritten = _lines_to_rewrite(options)
-    if not rewritten:
-        return script
-    kept = [option for option in options if option.name not in SCHEDULING]
-    header = {index: _rewritten(index, kept) for index in rewritten}
-    new = "".join(_replaced(text.split("\n"), len(lines), header)).removesuffix("\n")
-    return new.encode(errors="surrogateescape")
-
-
-def _lines_to_rewrite(options: Sequence[Option]) -> set[int]:
-    """Return the indices of the header lines that contain a scheduling option.
-
-    An option's value may be on a later line: then both lines are rewritten, or neither.
-    """
-    found = {line for option in options if option.name in SCHEDULING for line in option.lines}
-    while (
-        more := {line for option in options if found & {*option.lines} for line in option.lines}
-        - found
-    ):
-        found |= more
-    return found
-
-
-def _rewritten(index: int, kept: Sequence[Option]) -> str:
-    words = [word for option in kept if option.lines[0] == index for word in option.words]
-    return f"#SBATCH {shlex.join(words)}" if words else ""
-
-
-def _replaced(lines: Sequence[str], header_length: int, header: dict[int, str]) -> Iterator[str]:
-    index = 0
-    for line in lines:
-        if index < header_length and line.startswith("#SBATCH"):
-            line = header.get(index, line)  # noqa: PLW2901 - the rewritten line, if it is one
-            index += 1
-            if not line:
-                continue
-        yield f"{line}\n"
 
 
 OURS = frozenset({"clusters", "comment", "hold"})

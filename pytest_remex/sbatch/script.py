@@ -1,5 +1,7 @@
 """Read a batch script as sbatch does: what its header asks for, and where its output goes.
 
+A script without its scheduling options is what counts for an experiment's fingerprint.
+
 Sources: sbatch(1) of Slurm 22.05, sections DESCRIPTION, OPTIONS and "filename pattern"; the tests
 compare the result with sbatch's own.
 """
@@ -7,7 +9,7 @@ compare the result with sbatch's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -17,7 +19,14 @@ from pytest_remex.common.jobs import JobId
 from pytest_remex.common.paths import leads_out
 from pytest_remex.errors import SweepError
 from pytest_remex.model import SCRIPT
-from pytest_remex.sbatch.options import as_line, header_lines, parse_duration, read_options
+from pytest_remex.sbatch.options import (
+    SCHEDULING,
+    Option,
+    as_line,
+    parse_duration,
+    parse_options,
+    read_options,
+)
 
 
 class Header(NamedTuple):
@@ -112,6 +121,29 @@ def _header(
     )
 
 
+def header_lines(script: str) -> tuple[str, ...]:
+    """Return the #SBATCH lines that sbatch reads: those before the first command.
+
+    Raises `SweepError` if sbatch would refuse the script.
+    """
+    first = script.partition("\n")[0]
+    if not re.match(r"#!\s*\S", first):
+        raise SweepError(f"its first line is {first!r}: begin it with #!, as in #!/bin/bash")
+    if "\r\n" in script:
+        raise SweepError(r"its lines end in \r\n: save it with Unix line endings (dos2unix)")
+    if "\0" in script:
+        raise SweepError(r"it contains a NUL character (\0): save it as plain text")
+    return tuple(_lines_before_commands(script))
+
+
+def _lines_before_commands(script: str) -> Iterator[str]:
+    for line in script.split("\n"):
+        if line.startswith("#SBATCH"):
+            yield line
+        elif line.strip() and not line.lstrip().startswith("#"):
+            return
+
+
 @lru_cache(maxsize=256)
 def has_comment(header: Header) -> bool:
     """Return whether a script sets a comment of its own, as some sites require."""
@@ -189,3 +221,59 @@ def _count(options: Mapping[str, str], name: str) -> int:
     if not count or not int(count[1]):
         raise SweepError(f"#SBATCH --{name}={text!r} is not a count: write 1 or more")
     return int(count[1]) * {"": 1, "k": 1024, "m": 1024**2}[count[2].lower()]
+
+
+def without_scheduling(script: bytes) -> bytes:
+    r"""Return a script without its scheduling options.
+
+    A header line without such options stays as it is, byte for byte; a line with nothing else is
+    removed; a line with both is rewritten with the other options.
+
+    Raises:
+        SweepError: sbatch would refuse the script, or would not run it as one job.
+
+    Example:
+        >>> without_scheduling(b"#!/bin/sh\n#SBATCH -t 10 -n 4\n#SBATCH --mem=8G\n./run\n")
+        b'#!/bin/sh\n#SBATCH -n 4\n./run\n'
+
+    """
+    text = script.decode(errors="surrogateescape")
+    lines = header_lines(text)
+    options = parse_options(lines)
+    rewritten = _lines_to_rewrite(options)
+    if not rewritten:
+        return script
+    kept = [option for option in options if option.name not in SCHEDULING]
+    header = {index: _rewritten(index, kept) for index in rewritten}
+    new = "".join(_replaced(text.split("\n"), len(lines), header)).removesuffix("\n")
+    return new.encode(errors="surrogateescape")
+
+
+def _lines_to_rewrite(options: Sequence[Option]) -> set[int]:
+    """Return the indices of the header lines that contain a scheduling option.
+
+    An option's value may be on a later line: then both lines are rewritten, or neither.
+    """
+    found = {line for option in options if option.name in SCHEDULING for line in option.lines}
+    while (
+        more := {line for option in options if found & {*option.lines} for line in option.lines}
+        - found
+    ):
+        found |= more
+    return found
+
+
+def _rewritten(index: int, kept: Sequence[Option]) -> str:
+    words = [word for option in kept if option.lines[0] == index for word in option.words]
+    return as_line(words) if words else ""
+
+
+def _replaced(lines: Sequence[str], header_length: int, header: dict[int, str]) -> Iterator[str]:
+    index = 0
+    for line in lines:
+        if index < header_length and line.startswith("#SBATCH"):
+            line = header.get(index, line)  # noqa: PLW2901 - the rewritten line, if it is one
+            index += 1
+            if not line:
+                continue
+        yield f"{line}\n"

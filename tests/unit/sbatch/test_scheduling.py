@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_remex.errors import SweepError
-from pytest_remex.sbatch.options import SCHEDULING, header_lines, read_options, without_scheduling
+from pytest_remex.sbatch.options import SCHEDULING, read_options
+from pytest_remex.sbatch.script import header_lines, without_scheduling
 
 
 def script(*lines):

@@ -71,8 +71,9 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
     try:
         git = Git(repo.path)
         base = git.resolve("HEAD")
-        git.refuse_unsupported(base)
-        changed = unfaithful(git, base, dict(listing(git, base)))
+        files = dict(listing(git, base))
+        git.refuse_unsupported(base, files)
+        changed = unfaithful(git, base, files)
     except RemexError as error:
         fix = "correct that, or name another repository: remex_repo, or the fixture repo"
         yield Check("repository", FAULT, str(error), fix)

@@ -80,21 +80,21 @@ class Committer:
     ) -> None:
         self._git = repository
         self.base = base
-        self._author = f"{IDENTITY} {repository.date(base)}"
+        date, self._base_tree = repository.date_and_tree(base)
+        self._author = f"{IDENTITY} {date}"
         self._no_commit = "0" * len(base)
         self._hash = ObjectHash(base)
         self._tree = Tree(
             (TreeEntry(path, blob.mode, blob.sha) for path, blob in files.items()), self._hash
         )
         # Git computes the ids on a base with a tree that it would not write today (old file modes).
-        self._computes = self._tree.sha == repository.run("rev-parse", f"{base}^{{tree}}").strip()
+        self._computes = self._tree.sha == self._base_tree
         self._unwritten: dict[str, _Unwritten] = {}
         self._bytes = 0
         self._marks: dict[str, str] = {}
         self._count = 0
         self._ref = _own_ref()
         self._quarantine = quarantine
-        _remove_leftovers(repository)
 
     def commit(self, experiment: Experiment, edits: Sequence[Edit]) -> Commit:
         """Commit a patch on the base; without edits the commit is empty. `gather` writes it."""
@@ -159,6 +159,7 @@ class Committer:
 
     @cached_property
     def _stream(self) -> Process:
+        _remove_leftovers(self._git)
         return self._git.stream(
             "fast-import", "--quiet", "--done", "--force", "--date-format=raw-permissive",
             "--cat-blob-fd=1", env=_quarantined(self._git, self._quarantine),
@@ -206,10 +207,6 @@ class Committer:
             self._edit(edit)
         self._send("\n")
         return mark
-
-    @cached_property
-    def _base_tree(self) -> str:
-        return self._git.run("rev-parse", f"{self.base}^{{tree}}").strip()
 
     def _edit(self, edit: Edit) -> None:
         path = _quoted(edit.path)

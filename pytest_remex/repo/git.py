@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -121,10 +121,11 @@ class Git:
         name = output.strip()
         return "detached" if name == "HEAD" else name if not code and name else revision
 
-    def date(self, sha: str) -> str:
-        """Return a commit's committer date in git's raw format: seconds and zone."""
-        output = self.run("rev-list", "--max-count=1", "--format=%cd", "--date=raw", sha)
-        return output.splitlines()[-1]
+    def date_and_tree(self, sha: str) -> tuple[str, str]:
+        """Return a commit's date in git's raw format, seconds and zone, and the id of its tree."""
+        output = self.run("rev-list", "--max-count=1", "--format=%cd %T", "--date=raw", sha)
+        date, _, tree = output.splitlines()[-1].rpartition(" ")
+        return date, tree
 
     @functools.cached_property
     def edited(self) -> list[str]:
@@ -147,15 +148,14 @@ class Git:
             return found[0] if found else "origin"
         return urls[1].strip()
 
-    def refuse_unsupported(self, base: str) -> None:
-        """Raise `RepositoryError` if a commit contains what a run directory cannot have."""
-        listing = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", base)
-        paths = [path for path in listing.split("\0") if path]
-        if held := [path for path in paths if unplaceable(os.fsencode(path))]:
-            raise RepositoryError(
-                f"{self.top} has the file {held[0]!r} at {base[:12]}: "
-                f"{unplaceable(os.fsencode(held[0]))}; remove it from the commit"
-            )
+    def refuse_unsupported(self, base: str, paths: Iterable[bytes]) -> None:
+        """Raise `RepositoryError` if a run directory cannot have all of a commit's files."""
+        for path in paths:
+            if why := unplaceable(path):
+                raise RepositoryError(
+                    f"{self.top} has the file {os.fsdecode(path)!r} at {base[:12]}: {why}; remove "
+                    f"it from the commit"
+                )
         if (self.folder / "shallow").exists():
             raise RepositoryError(
                 f"{self.top} is a shallow clone, from which experiments cannot be pushed: "

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from pytest_remex.common.files import DEEPEST, LONGEST, is_too_deep
 from pytest_remex.errors import SweepError
-from pytest_remex.repo.blobs import Blob, Blobs, listing
+from pytest_remex.repo.blobs import Blob, Blobs
 from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.files import (
     folders,
@@ -44,15 +44,15 @@ NOWHERE = b"/dev/null/this-link-leaves-the-checkout/"
 class Scratch:
     """A checkout of `base` that patches may edit, and that is reset to the base after each.
 
-    Its paths are bytes, as in git.
+    `files` are those of the base. Paths are bytes, as in git.
     """
 
-    def __init__(self, repository: Git, base: str) -> None:
+    def __init__(self, repository: Git, base: str, files: Mapping[bytes, Blob]) -> None:
         self.base = base
         self._worktree = Worktree(repository, base)
         self.path = self._worktree.path
         self._root = os.fsencode(self.path)
-        self._files = dict(listing(repository, base))
+        self._files = files
         # git has only the name of a submodule's commit: its folder is empty, as in run directories
         modules = {path for path, blob in self._files.items() if blob.mode == SUBMODULE}
         self._written = self._files.keys() - modules

@@ -19,6 +19,7 @@ from pytest_remex.common.paths import unplaceable
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.experiment import Experiment, staged_fingerprint
 from pytest_remex.model import Commit, Config, Identity, Remote, Repo
+from pytest_remex.repo.blobs import listing
 from pytest_remex.repo.commits import Committer, Patch, refuse_locked_refs
 from pytest_remex.repo.git import BRANCH, Git
 from pytest_remex.repo.identity import Footprint, InputTree
@@ -110,18 +111,19 @@ class Workspace:
         kept: bool,
         shows: Callable[[], bool] = bool,
     ) -> None:
-        repository.refuse_unsupported(base)
+        files = dict(listing(repository, base))
+        repository.refuse_unsupported(base, files)
         if kept:
             refuse_locked_refs(repository)
         self.git = repository
         self.base = base
         self.branch = branch
-        self.scratch = Scratch(repository, base)
+        self.scratch = Scratch(repository, base, files)
         self._objects = (
             None if kept else tempfile.TemporaryDirectory(prefix=temporary.prefix("objects"))
         )
         quarantine = Path(self._objects.name) if self._objects else None
-        self.committer = Committer(repository, base, self.scratch.files, quarantine)
+        self.committer = Committer(repository, base, files, quarantine)
         self._shows = shows
         self._headers: dict[tuple[str, bytes], Header] = {}
         self._input_trees: dict[Inputs, InputTree] = {}

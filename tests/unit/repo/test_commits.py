@@ -1,6 +1,7 @@
 """Commits whose ids are computed here, held against those that git makes."""
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pytest_remex.errors import RepositoryError
 from pytest_remex.experiment import Experiment
 from pytest_remex.repo import commits
 from pytest_remex.repo.blobs import listing
-from pytest_remex.repo.commits import Committer
+from pytest_remex.repo.commits import REFS, Committer
 from pytest_remex.repo.trees import EXECUTABLE, LINK, Edit
 from pytest_remex.sweep import Sweep
 
@@ -115,6 +116,23 @@ def test_many_bytes_are_written_at_once(repository, committer, monkeypatch):
     assert [committer.commit(experiment(each), EDITS[1]).sha for each in range(6)] == expected
     committer.gather(REF, expected, "token")
     assert repository.git("rev-list", "--count", REF) == "8"
+
+
+def test_what_a_killed_stream_left(repository, base, committer):
+    """A ref and a crash report of a killed pytest are removed with the next commits, not before."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    mine, other = (f"{REFS}{host}-{ended.pid}" for host in (socket.gethostname(), "elsewhere"))
+    for name in (mine, other):
+        repository.git("update-ref", name, base)
+    report = repository.client.folder / f"fast_import_crash_{ended.pid}"
+    report.write_text(f"reset {mine}\n")
+    made = committer.commit(experiment(1), EDITS[1])
+    assert repository.git("for-each-ref", "--format=%(refname)", REFS).split() == [other, mine]
+    committer.gather(REF, [made.sha], "token")
+    assert mine not in repository.git("for-each-ref", "--format=%(refname)", REFS).split()
+    assert repository.git("rev-parse", other) == base
+    assert not report.exists()
 
 
 def test_a_tree_as_git_writes_none_today(repository):

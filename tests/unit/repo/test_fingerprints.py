@@ -51,7 +51,7 @@ def test_what_a_patch_makes_in_a_checkout(repository):
     """Of a patch in a real checkout the fingerprint is the commit's tree, with no control files."""
     (repository.path / "link").symlink_to("src")
     base = repository.commit(**{"src/a": "a", "src/b/c": "c", "d": "d", "x y": "\0"})
-    scratch = Scratch(repository.client, base)
+    scratch = Scratch(repository.client, base, dict(listing(repository.client, base)))
     try:
         path = scratch.checkout()
         (path / "d").unlink()

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from pytest_remex.errors import SweepError
+from pytest_remex.repo.blobs import listing
 from pytest_remex.repo.scratch import Scratch
 
 SCRIPT = "jobs/run.sbatch"
@@ -15,7 +16,7 @@ SCRIPT = "jobs/run.sbatch"
 def scratch(repository):
     """Return a checkout of some files, two of them in a folder."""
     base = repository.commit(inlist="mass = 1\n", **{SCRIPT: "#!/bin/sh\n", "jobs/data": "1"})
-    made = Scratch(repository.client, base)
+    made = Scratch(repository.client, base, dict(listing(repository.client, base)))
     yield made
     made.close()
 

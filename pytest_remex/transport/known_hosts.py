@@ -10,10 +10,12 @@ import base64
 import binascii
 import hashlib
 import itertools
+import os
 import shlex
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import paramiko
@@ -23,8 +25,6 @@ from pytest_remex.errors import RemoteError
 from pytest_remex.transport.ssh_config import home, home_differs
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_remex.transport.ssh_config import HostSettings
 
 _CERTIFIED = "-cert-v01@openssh.com"
@@ -159,8 +159,13 @@ class KnownHostsPolicy(paramiko.MissingHostKeyPolicy):
         ssh itself does not add a key that has a certificate, and it adds none in HOME if it uses
         another home.
         """
-        host = self._settings
-        file = host.new_keys_file or home() / ".ssh" / "known_hosts"
+        host, file = self._settings, self._settings.new_keys_file
+        if file is None or file == Path(os.devnull):
+            return (
+                f"name a file that keeps it as UserKnownHostsFile in ~/.ssh/config, which names "
+                f"{file or 'none'}, and log in once by `ssh {host.name}`; if a KnownHostsCommand "
+                f"there knows it, set remex_transport = openssh instead"
+            )
         inside = file.is_relative_to(home()) and shlex.quote(str(file)) == str(file)
         name = f"~/{file.relative_to(home())}" if inside else shlex.quote(str(file))
         line = shlex.quote(f"s/^[^ ]*/{host.known_as}/")

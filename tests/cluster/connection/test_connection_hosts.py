@@ -39,6 +39,22 @@ def test_unknown_host_key(home, server, opened):
 
 
 @pytest.mark.fabric_only("ssh checks host keys in its own words")
+@pytest.mark.parametrize("keeps_nothing", ["none", "/dev/null"])
+def test_no_file_for_host_keys(home, opened, keeps_nothing):
+    """Where ssh_config keeps host keys nowhere, the fix is a file that keeps them, not a scan."""
+    config = home / ".ssh" / "config"
+    named = config.read_text()
+    config.write_text(re.sub("(UserKnownHostsFile) .*", rf"\1 {keeps_nothing}", named))
+    with pytest.raises(RemoteError) as refused:
+        opened()
+    text = str(refused.value)
+    assert f"UserKnownHostsFile in ~/.ssh/config, which names {keeps_nothing}, and log in" in text
+    assert "ssh-keyscan" not in text
+    config.write_text(named)
+    look(opened())
+
+
+@pytest.mark.fabric_only("ssh checks host keys in its own words")
 def test_changed_host_key(home, server, opened):
     """A changed key is refused by another message, whose command removes the old key."""
     old = known(home).read_text()

@@ -55,7 +55,7 @@ from pytest_remex.records.added import added_to, points_with_added
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.repo.workspace import Prepared, Workspace, Workspaces
 from pytest_remex.sweep import expand, sweep_of
-from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at, sweep_functions
+from pytest_remex.sweep_file import SweepFiles, call_of, experiment_at, sweep_functions
 from pytest_remex.tables.publish import Published, publish
 from pytest_remex.tables.readers import hooks_of
 from pytest_remex.tables.rows import PublishOptions
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     import pluggy
 
     from pytest_remex.hookspecs import ContinueProbe
+    from pytest_remex.sweep_file import SweepFunction
 
 __all__ = ["SubmittedJob", "collect", "submit"]
 
@@ -211,7 +212,7 @@ def collect(  # noqa: PLR0913 - the contract with users
         11524000.0
 
     """
-    folder = Path(output).expanduser().absolute()
+    folder, repo = Path(output).expanduser().absolute(), repo or Repo(".")
     hooks = GuardedHooks(hooks_of(plugins), _warn)
     with sweep_functions(Path(sweep_file), names) as functions, ExitStack() as stack:
         connection_to = functools.cache(lambda there: stack.enter_context(connect(there)))
@@ -219,7 +220,7 @@ def collect(  # noqa: PLR0913 - the contract with users
         launches = folder / "launches"
         if remote is not None and not offline:
             sync(connection_to(remote), launches, _warn)
-        has = workspaces.git(repo or Repo(".")).has
+        has = workspaces.git(repo).has
         index = RunIndex.read(launches, [remote] if remote else [], has)
         submitted = _find_runs(functions, index, remote)
         runs = [WantedRun(each.recorded, each.sweep) for each in submitted]
@@ -227,15 +228,15 @@ def collect(  # noqa: PLR0913 - the contract with users
         connect_to = None if offline else connection_to
         fetch = functools.partial(_collect, folder / "runs", connect_to, options)
         collected, _ = collect_with_upstreams(runs, index, fetch)
-        recorded = RecordedRows(folder, None, _warn)
-        place = _Place(repo or Repo("."), remote, workspaces, hooks, recorded)
+        place = _Place(repo, remote, workspaces, hooks, RecordedRows(folder, None, _warn))
         judged: list[JudgedRun] = []
         measures = UpstreamMeasures(folder)
         for one in zip(submitted, collected, strict=True):
             judged.append(_judge(*one, place, measures.of(one[1].upstream)))
             measures.add(judged[-1])
         added = added_to(((each.sweep, GRID) for each in submitted), index.newest_first())
-        publishing = PublishOptions(folder, added=added)
+        files = SweepFiles(repo.path.resolve())
+        publishing = PublishOptions(folder, added=added, has=lambda _, node: files.have(node))
         return {each.sweep: _frame(each) for each in publish(judged, publishing, hooks)}
 
 

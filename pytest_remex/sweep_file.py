@@ -24,7 +24,7 @@ SweepFunction: TypeAlias = Callable[..., object]
 
 GIVEN = ("experiment", "repo", "remote")
 """The arguments that a sweep function can have without pytest."""
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 LARGEST = 4 << 20
 """The most bytes of a sweep file."""
 
@@ -34,14 +34,14 @@ class SweepFiles:
 
     def __init__(self, top: Path) -> None:
         self._top = top
-        self._functions: dict[str, frozenset[str]] = {}
+        self._names: dict[str, frozenset[str]] = {}
 
     def have(self, node: str) -> bool:
-        """Return whether a file still has the function in a record's node id."""
+        """Return whether a file still has the function in a record's node id, and its class."""
         file, _, name = function_of(node).partition("::")
-        if file not in self._functions:
-            self._functions[file] = self._read(file)
-        return name.rpartition("::")[2] in self._functions[file]
+        if file not in self._names:
+            self._names[file] = self._read(file)
+        return self._names[file].issuperset(name.split("::"))
 
     def _read(self, file: str) -> frozenset[str]:
         path = self._top / file
@@ -53,7 +53,13 @@ class SweepFiles:
             tree = ast.parse(path.read_bytes())
         except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
             return frozenset()
-        return frozenset(each.name for each in ast.walk(tree) if isinstance(each, _FUNCTIONS))
+        imported = (each for each in ast.walk(tree) if isinstance(each, ast.alias))
+        return frozenset(
+            [
+                *(each.name for each in ast.walk(tree) if isinstance(each, _DEFINED)),
+                *(each.asname or each.name for each in imported),
+            ]
+        )
 
 
 @contextmanager

@@ -100,10 +100,11 @@ def fetch_outputs(
 def _is_news(each: CollectedRun) -> bool:
     """Return whether all outputs of a run are here, and the records do not say that anybody's are.
 
-    This is also so after a collect that was interrupted.
+    This is also so after a collect that was interrupted. A run that lacks an output does not count:
+    if its directory is purged, a retry runs it again.
     """
     is_complete = each.outputs.complete and each.outputs.job == each.job.id == each.run.job
-    return is_complete and each.run.collected is None
+    return is_complete and not each.missing and each.run.collected is None
 
 
 def _collected_events(runs: list[RecordedRun]) -> list[Collected]:

@@ -27,6 +27,7 @@ from pytest_remex.common.jobs import Job
 from pytest_remex.display import counted, some_of
 from pytest_remex.errors import RemexError
 from pytest_remex.model import Remote, Repo
+from pytest_remex.names import function_of
 from pytest_remex.pytest_plugin.against import AgainstReference
 from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.handover import DIED, detach, has_died, has_verdict
@@ -62,6 +63,8 @@ class CollectMode(Mode):
         self._collected: dict[str, CollectedRun] = {}
         self._others: list[CollectedRun] = []
         """The runs that those came after, and that were not selected."""
+        noted: FunctionParameters | None = config.pluginmanager.get_plugin(PARAMETERS)
+        self._noted = noted or FunctionParameters()
         workers: OtherProcesses | None = config.pluginmanager.get_plugin(WORKERS)
         self._processes = workers or NoOtherProcesses()
         self._processes.expect(context.session.items, terminal.note)
@@ -279,14 +282,14 @@ class CollectMode(Mode):
         # a run that was removed after a collect keeps its row
         judges = [each for each in self._judging.judges.values() if not was_cleaned(each.collected)]
         results = [judge.result for judge in judges]
-        noted: FunctionParameters | None = self.context.config.pluginmanager.get_plugin(PARAMETERS)
         options = PublishOptions(
             settings.output,
             settings.launch,
             settings.layout,
             portable=settings.portable,
             added=self._recorded.added_to((each.sweep, each.variant) for each in results),
-            parameters=noted.known if noted else {},
+            parameters=self._noted.known,
+            has=self._has,
         )
         try:
             published = publish(results, options, self._judging.hooks(self.context.config.hook))
@@ -305,6 +308,11 @@ class CollectMode(Mode):
         for each in published:
             self._say_zip(each)
         return True
+
+    def _has(self, sweep: str, node: str) -> bool:
+        """Return whether a sweep has the function of a node id, as far as its file says."""
+        known = self._noted.sweeps.get(function_of(node))
+        return self._recorded.files.have(node) if known is None else known == sweep
 
     def _say_bases(self, each: Published) -> None:
         table = each.table or read_old(each.folder)

@@ -206,13 +206,15 @@ def in_variant(item: pytest.Function, variant: Variant) -> pytest.Function:
 
 
 class FunctionParameters:
-    """A plugin that notes the parameters of sweep functions beside the point, by node id.
+    """A plugin that notes sweep functions: their sweeps, and the parameters beside each point.
 
     Pytest makes the items of all values first, also of those that are deselected or not asked for.
     """
 
     def __init__(self) -> None:
         self.known: dict[str, dict[str, Config]] = {}
+        self.sweeps: dict[str, str] = {}
+        """The name of each function's sweep."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pycollect_makeitem(self) -> Generator[None, object, object]:
@@ -220,7 +222,9 @@ class FunctionParameters:
         made = yield
         items = experiments(made) if isinstance(made, list) else []
         if items:
-            self.known.setdefault(function_of(node_of(items[0])), {})
+            function = function_of(node_of(items[0]))
+            self.known.setdefault(function, {})
+            self.sweeps[function] = sweep_for(items[0]).name
         for item in items:
             if parameters := parameters_of(item):
                 node = node_of(item)

@@ -72,7 +72,8 @@ class RecordedRuns:
         self._context = context
         self._groups = by_place(items)
         self._known: dict[tuple[Repo, Remote], KnownThere] = {}
-        self._files = SweepFiles(anchor_of(context.config).folder)
+        self.files = SweepFiles(anchor_of(context.config).folder)
+        """The files of sweeps, also of those that are not in this session."""
         self._is_incomplete = False
         self.unsubmitted = 0
         """How many experiments were skipped because they have no run, as far as is known."""
@@ -108,7 +109,7 @@ class RecordedRuns:
         _refuse_unknown_bases(repo, items, found)
         have = {sweep_for(each).name for each in items if each.nodeid in found}
         lacking = [each for each in items if sweep_for(each).name not in have]
-        for note in _renamed(known.index, lacking, self._files, local=local):
+        for note in _renamed(known.index, lacking, self.files, local=local):
             self._context.terminal.note(note)
         reached = self._reached_by(remote, found)
         return FoundRuns({each.nodeid: each for each in items}, reached, known.index)
@@ -161,7 +162,7 @@ class RecordedRuns:
         found = {
             item.nodeid: recorded
             for item in items
-            if (recorded := _newest(known.index, item, launch, self._files))
+            if (recorded := _newest(known.index, item, launch, self.files))
         }
         if known.unread and len(found) < len(items):
             raise known.unread

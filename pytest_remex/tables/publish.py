@@ -23,6 +23,7 @@ from pytest_remex.collect.judge import JudgedRun
 from pytest_remex.display import Progress
 from pytest_remex.hooks import OURS, GuardedHooks, modules_of
 from pytest_remex.io import prepare_output_folder, replace_file, writing
+from pytest_remex.names import function_of
 from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, results_folder
 from pytest_remex.tables.stored import discard, recorded_rows
 from pytest_remex.tables.table import Table
@@ -133,7 +134,9 @@ def _publish_sweep(
         sweep_files.announce(shown, hooks)
         return Published(sweep, shown, None, uniform=uniform)
     table, portable, earlier = sweep_files.write(group, folder, shown, options, hooks)
-    if not earlier:  # it is to be said again as long as it is so
+    functions = {function_of(each.node) for each in group}
+    has_others = any(function_of(str(row["node"])) not in functions for row in table.rows)
+    if not (earlier or has_others):  # the first is to be said again; the others' files can change
         stamp.renew()
     discard(shown)
     return Published(sweep, shown, table, portable, uniform, earlier)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -40,7 +40,8 @@ class PublishOptions:
     `output` is the output folder; `launch` is the launch to show, None for each experiment's
     newest; `layout` is the layout of the links, `links` or `flat`; `portable` asks for a zip with
     the report and the outputs that it links to; `added` are the replicates beside the grids, by the
-    sweep's name and variant; `parameters` are those of sweep functions beside the point.
+    sweep's name and variant; `parameters` are those of sweep functions beside the point; `has` says
+    whether the function of a node id still exists, and may have a sweep of this name.
     """
 
     output: Path
@@ -49,6 +50,7 @@ class PublishOptions:
     portable: bool = False
     added: Mapping[tuple[str, Variant], Sequence[Config]] = field(default_factory=dict)
     parameters: Parameters = field(default_factory=dict)
+    has: Callable[[str, str], bool] = lambda _sweep, _node: False
 
 
 def results_folder(output: Path, sweep: str, launch: str | None, variant: Variant = GRID) -> Path:
@@ -127,11 +129,13 @@ def _outputs(collected: CollectedRun) -> list[str]:
 class Today:
     """What a sweep has now: its points, and the parameters that its function has beside them.
 
-    These come from fixtures or from `pytest.mark.parametrize`.
+    These come from fixtures or from `pytest.mark.parametrize`. `is_of_another` says whether a node
+    id is of another function that has a sweep of this name too, and was not collected.
     """
 
     points: Sequence[Mapping[str, object]]
     parameters: Parameters = field(default_factory=dict)
+    is_of_another: Callable[[str], bool] = lambda _node: False
 
 
 def write_results(
@@ -212,11 +216,14 @@ def _merged(
     dimensions: Sequence[Sequence[str]],
     today: Today | None = None,
 ) -> Table:
-    points = today.points if today else None
-    if points is not None:
-        swept = _swept(points)
-        cells = {_cells(point, swept) for point in points}
-        flat = [one for one in flat if _cells(one[0].point, swept) in cells]
+    if today is not None:
+        swept = _swept(today.points)
+        cells = {_cells(point, swept) for point in today.points}
+        flat = [
+            (row, values)
+            for row, values in flat
+            if today.is_of_another(row.node) or _cells(row.point, swept) in cells
+        ]
     kept = _kept(old, [row for row, _ in flat], today) if old else {}
     new: dict[str, Mapping[str, Value]] = {
         row.node: {**values, "path": os.path.relpath(row.path, folder) if row.path else None}
@@ -243,7 +250,8 @@ def read_old(folder: Path) -> Table | None:
 def _kept(old: Table, rows: Sequence[Row], today: Today | None) -> dict[str, Mapping[str, Value]]:
     """Return the old rows by node id, without points that the sweep no longer has.
 
-    A row of a function that is no longer there gives way to a new row with its point.
+    A row of a function that is no longer there gives way to a new row with its point. Rows of
+    another function with a sweep of this name stay.
     """
     kept: dict[str, Mapping[str, Value]] = {
         str(row["node"]): {"base": row.get("parent"), **row}  # its name before 0.2
@@ -267,9 +275,12 @@ def _kept(old: Table, rows: Sequence[Row], today: Today | None) -> dict[str, Map
     return {
         node: row
         for node, row in kept.items()
-        if cells(row, swept) in there
-        and not is_replaced(node, row)
-        and all(row.get(name) is None for name in dropped)
+        if today.is_of_another(node)
+        or (
+            cells(row, swept) in there
+            and not is_replaced(node, row)
+            and all(row.get(name) is None for name in dropped)
+        )
     }
 
 

@@ -12,7 +12,7 @@ from pytest_remex.collect.manifest import write_judged
 from pytest_remex.hooks import GuardedHooks
 from pytest_remex.io import writing
 from pytest_remex.model import Scalar
-from pytest_remex.names import launch_stamp, safe_folder
+from pytest_remex.names import function_of, launch_stamp, safe_folder
 from pytest_remex.report import (
     IndexedSweep,
     Page,
@@ -74,7 +74,13 @@ def write(
     nodes = [each.node for each in group]
     rows = [*recorded_rows(shown, nodes), *(row_of(each) for each in group)]
     points = [*expand(sweep), *options.added.get((sweep.name, group[0].variant), ())]
-    today = Today(points, options.parameters)
+    functions = {function_of(each.node) for each in group}
+
+    def is_of_another(node: str) -> bool:
+        return function_of(node) not in functions and options.has(sweep.name, node)
+
+    ours = {f: its for f, its in options.parameters.items() if options.has(sweep.name, f)}
+    today = Today(points, ours, is_of_another)
     table = write_results(folder, rows, dimensions=dimensions, launch=options.launch, today=today)
     for each in group:
         if each.note_changed:

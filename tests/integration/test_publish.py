@@ -1,5 +1,6 @@
 """The files that a collect writes: causes, launches, the index, a zip, several bases."""
 
+import csv
 import errno
 import os
 from zipfile import ZipFile
@@ -135,6 +136,35 @@ def test_only_today_s_grid(project, monkeypatch):
     grid = pytest_remex.results("grid", grid=True)
     assert list(grid.double.to_xarray().a) == [2, 3]
     assert list(pytest_remex.results("grid", everything=True).id) == ["a=1", "a=2", "a=3"]
+
+
+def test_sweeps_of_one_name_in_two_files(project):
+    """Collected in turn, each keeps its rows, until its function is gone or its sweep renamed."""
+    other = (project.path / "sweeps.py").read_text().replace("[1, 2, 3]", "[3, 4]")
+    second = project.write("second.py", other.replace('(f"a', '(f"fail a'))
+    files = ("sweeps.py", "second.py")
+
+    def rows_after(*collected, also=()):
+        for file in collected:
+            project.pytest("--remex-collect", file, *also)
+        with (project.output / "grid" / "results.csv").open(newline="") as file:
+            return sorted(row["node"] for row in csv.DictReader(file))
+
+    for file in files:
+        project.ran(file)
+    theirs = [f"second.py::grid[a={a}]" for a in (3, 4)]
+    ours = [f"sweeps.py::grid[a={a}]" for a in (1, 2, 3)]
+    assert rows_after(*files) == theirs + ours
+    assert rows_after("sweeps.py", "second.py::grid[a=4]") == theirs + ours
+    project.edit("sweeps.py", "[1, 2, 3]", "[1, 3]")
+    assert rows_after("second.py") == theirs + ours
+    assert rows_after("sweeps.py", also=["-k", "a:1"]) == theirs + ours[::2]
+    project.edit("second.py", "@sweep(", '@sweep(name="other", dimensions=')
+    assert rows_after(*files, also=files) == ours[::2]
+    project.edit("second.py", 'name="other", ', "")
+    assert rows_after("second.py") == theirs + ours[::2]
+    second.unlink()
+    assert rows_after("sweeps.py") == ours[::2]
 
 
 PARAMETRIZED = """

@@ -149,6 +149,23 @@ def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
     assert len(collected.jobs()) == 3
 
 
+def test_a_run_without_an_output_is_not_collected(project):
+    """If its directory is purged, other clients report a failure, and a retry runs it again."""
+    project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")
+    project.runs = project.path / "elsewhere/runs"
+    project.edit("sweeps.py", "[1, 2, 3]", "[1]")
+    project.edit("sweeps.py", 'f"a = ', 'f"empty a = ')
+    project.ran()
+    project.pytest("--remex-collect").assert_outcomes(failed=1)
+    assert marks(project) == 0
+    shutil.rmtree(project.output)
+    shutil.rmtree(project.run_directories()[0])
+    result = project.pytest("--remex-collect")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*run directory is gone*result.txt*--remex-retry runs it again"])
+    project.submit("--remex-retry").assert_outcomes(passed=1)
+
+
 def test_a_failed_check_beside_what_others_have(collected):
     """The next command is about the check that failed, not about runs that only others have."""
     shutil.rmtree(next(iter(collected.run_directories())))

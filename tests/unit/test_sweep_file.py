@@ -7,6 +7,7 @@ import pytest
 from pytest_remex.sweep_file import SweepFiles
 
 TEXT = """
+from elsewhere import grid as imported
 raise SystemExit("imported")
 class TestGrid:
     def inner(self, experiment): yield
@@ -20,6 +21,8 @@ def outer(experiment): yield
         ("grids/sweeps.py::outer[a=1]", True),
         ("grids/sweeps.py::outer", True),
         ("grids/sweeps.py::TestGrid::inner[a=b::c]", True),
+        ("grids/sweeps.py::TestRenamed::inner", False),
+        ("grids/sweeps.py::imported[a=1]", True),
         ("grids/sweeps.py::gone[outer]", False),
         ("grids/broken.py::outer[a=1]", False),
         ("grids/none.py::outer[a=1]", False),

@@ -25,7 +25,7 @@ from pytest_remex.hooks import OURS, GuardedHooks, modules_of
 from pytest_remex.io import prepare_output_folder, replace_file, writing
 from pytest_remex.names import function_of
 from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, results_folder
-from pytest_remex.tables.stored import discard, recorded_rows
+from pytest_remex.tables.stored import discard, recorded_rows, recorded_size
 from pytest_remex.tables.table import Table
 from pytest_remex.variant import Variant
 
@@ -121,16 +121,17 @@ def _publish_sweep(
     shown = results_folder(options.output, sweep, options.launch, variant)
     stamp = Stamp(shown, group, options)
     uniform = hooks.flat("pytest_remex_uniform")
+    size = recorded_size(shown)
     left = recorded_rows(shown, [each.node for each in group])
     changed = bool(left) or any(each.note_changed for each in group)
     is_fresh = not (options.portable or changed) and _is_ours_alone(hooks.relay) and stamp.holds
     if is_fresh and not hooks.relay.pytest_remex_collected.get_hookimpls():
-        discard(shown)
+        discard(shown, size)
         return Published(sweep, shown, None, uniform=uniform)
     from pytest_remex.tables import sweep_files  # noqa: PLC0415 - pandas takes half a second
 
     if is_fresh:
-        discard(shown)
+        discard(shown, size)
         sweep_files.announce(shown, hooks)
         return Published(sweep, shown, None, uniform=uniform)
     table, portable, earlier = sweep_files.write(group, folder, shown, options, hooks)
@@ -138,7 +139,7 @@ def _publish_sweep(
     has_others = any(function_of(str(row["node"])) not in functions for row in table.rows)
     if not (earlier or has_others):  # the first is to be said again; the others' files can change
         stamp.renew()
-    discard(shown)
+    discard(shown, size)
     return Published(sweep, shown, table, portable, uniform, earlier)
 
 

@@ -327,10 +327,25 @@ def read_with_recorded(folder: Path) -> Table | None:
     return merged(folder, table, [row for row, _ in found], dimensions)
 
 
-def discard(folder: Path) -> None:
-    """Remove the recorded rows, which are now in the table. Raises `RecordError` if that fails."""
-    with writing(folder / RECORDED):
-        (folder / RECORDED).unlink(missing_ok=True)
+def recorded_size(folder: Path) -> int:
+    """Return the bytes of the recorded rows."""
+    try:
+        return (folder / RECORDED).stat().st_size
+    except OSError:
+        return 0
+
+
+def discard(folder: Path, size: int) -> None:
+    """Remove the recorded rows that are now in the table: so many bytes, as others may follow.
+
+    Another collect appends its rows meanwhile. Raises `RecordError` if that fails.
+    """
+    path = folder / RECORDED
+    with writing(path), suppress(FileNotFoundError):
+        if left := path.read_bytes()[size:]:
+            replace_file(path, left.decode("ascii"))
+        else:
+            path.unlink()
 
 
 def _read(folder: Path) -> dict[str, tuple[Row, Sequence[Sequence[str]]]]:

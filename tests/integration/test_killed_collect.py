@@ -82,6 +82,20 @@ def test_next_collect_of_others(killed):
     assert "so far" in (killed.output / "grid" / "results.csv").read_text()
 
 
+def test_rows_of_a_collect_at_the_same_time(killed):
+    """Rows that another collect records while a table is written are not lost if it is killed."""
+    path = killed.output / "grid" / RECORDED
+    row = path.read_bytes().splitlines()[-1].decode().replace("a=2", "a=9").replace(": 2", ": 9")
+    hook = f"""
+    def pytest_remex_collected(results, folder):
+        with (folder / {RECORDED!r}).open("a") as file:
+            file.write("\\n" + {row!r} + "\\n")
+    """
+    killed.write("conftest.py", hook)
+    killed.pytest("--remex-collect", "-k", "a=3").assert_outcomes(passed=1)
+    assert list(results("grid")["first"]) == [1, 2, 3, 9]
+
+
 def test_next_collect_of_all(killed):
     """A whole collect leaves its own rows, once."""
     (killed.path / "go").touch()

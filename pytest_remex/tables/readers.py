@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import tomllib
 import zlib
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -138,6 +137,8 @@ def _json(path: Path) -> object:
 
 
 def _toml(path: Path) -> object:
+    import tomllib  # noqa: PLC0415 - slow to load, and few outputs are TOML
+
     return tomllib.loads(path.read_text("utf-8-sig"))
 
 

@@ -130,9 +130,9 @@ class JudgingProcesses:
             for node in self._given:
                 node.shutdown()
             self._signal(signal.SIGKILL, self._given.keys() - self._used)  # nothing to tear down
-            if not self._ends_within(SECONDS):
+            if not self._have_ended():
                 self._signal(signal.SIGINT, self._given)
-                self._ends_within(SECONDS)
+                self._have_ended()
             self._manager.EXIT_TIMEOUT = 1
             self._manager.teardown_nodes()
             self._manager = None
@@ -256,9 +256,9 @@ class JudgingProcesses:
             with suppress(ProcessLookupError):
                 os.kill(node.gateway._rinfo().pid, number)  # noqa: SLF001 - known since its start
 
-    def _ends_within(self, seconds: float) -> bool:
-        """Return whether all processes end in time."""
-        end = time.monotonic() + seconds
+    def _have_ended(self) -> bool:
+        """Return whether all processes end within `SECONDS`."""
+        end = time.monotonic() + SECONDS
         while self._given and time.monotonic() < end:
             with suppress(Empty):
                 event, about = self._events.get(timeout=0.1)

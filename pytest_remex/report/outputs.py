@@ -91,14 +91,14 @@ def _in_turn(page: Page) -> Iterable[str]:
     return dict.fromkeys(path for turn in turns for path in turn if path and href(path))
 
 
-def read_inside(path: Path, root: Path, largest: int = LARGEST) -> bytes:
+def read_inside(path: Path, root: Path) -> bytes:
     """Return the bytes of a regular file below `root`; b"" if it is not one, or too large."""
     file = open_inside(path, root)
     if file is None:
         return b""
     with file:
-        content = read_up_to(file, largest + 1)
-    return content if len(content) <= largest else b""
+        content = read_up_to(file, LARGEST + 1)
+    return content if len(content) <= LARGEST else b""
 
 
 def open_inside(path: Path, root: Path) -> BinaryIO | None:

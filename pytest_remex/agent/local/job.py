@@ -35,15 +35,14 @@ class Slots:
     A slot is a lock file; at most as many local jobs as there are slots run at a time.
     """
 
-    def __init__(self, folder: Optional[str] = None, count: Optional[int] = None) -> None:
-        self.folder = folder or os.path.join(tempfile.gettempdir(), f"remex-{os.getuid()}")
-        self.count = count or process.cores()
-        _make_private(self.folder)
+    def __init__(self) -> None:
+        self._folder = os.path.join(tempfile.gettempdir(), f"remex-{os.getuid()}")
+        _make_private(self._folder)
 
     def take(self) -> Optional[IO[str]]:
         """Take a free slot; closing it frees it again. None if all are taken."""
-        for number in range(self.count):
-            taken = lock(os.path.join(self.folder, f"slot-{number}"))
+        for number in range(process.cores()):
+            taken = lock(os.path.join(self._folder, f"slot-{number}"))
             if taken is not None:
                 return taken
         return None

@@ -106,6 +106,11 @@ def cancelled(runs: str, job: str) -> str:
     return os.path.join(groups(runs), ".cancelled", job)
 
 
+def clusters(runs: str) -> str:
+    """Return the folder with an empty file for each Slurm cluster that jobs were submitted to."""
+    return os.path.join(runs, REMEX, "clusters")
+
+
 def removed(runs: str) -> str:
     """Return the folder that run directories are moved to before they are deleted."""
     return os.path.join(runs, REMEX, "removed")

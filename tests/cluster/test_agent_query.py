@@ -149,6 +149,25 @@ def test_a_job_whose_number_went_to_another_is_lost(launch):
     assert ask(launch, "first", first).state == "HELD"
 
 
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_no_job_is_lost_that_another_cluster_may_have(launch):
+    """Where two clusters share a runs folder, a number that this one gave to a job proves nothing.
+
+    The reason names the other cluster.
+    """
+    first = held(launch.submit(launch.add("first")))
+    launch.add("r")
+    launch.shims.put(
+        '"$REAL" "$@" | sed "s/^\\(ClusterName *= \\).*/\\1other/"; exit 0', "scontrol"
+    )
+    answer = ask(launch, "r", first)
+    assert answer.state == "UNKNOWN"
+    assert "(this is other)" in answer.reason
+    assert "--remex-retry=forgotten" in answer.reason
+    launch.shims.put('exec "$REAL" "$@"', "scontrol")
+    assert ask(launch, "r", first).state == "LOST"
+
+
 @WITH_ACCOUNTING
 def test_a_job_is_lost_only_where_accounting_proves_it(launch):
     """Accounts from before and after it, none of it, and the controller's word make a job LOST.

@@ -1,6 +1,7 @@
 """Run Slurm's commands, except sbatch, and parse their output."""
 
 import os
+import re
 import shutil
 import time
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
@@ -24,6 +25,7 @@ LONGEST_LIST = 30_000
 """The most bytes of job ids in one command; Linux allows 128 kB in one argument."""
 MOST_LISTED = 1000
 """The most jobs that squeue is asked for by number: it compares each job with each number."""
+_CLUSTER_NAME = re.compile(r"\w[\w.-]*")
 _NO_SUCH_JOB = "Invalid job id"
 _UNREACHABLE = "Unable to contact slurm controller"
 _DOWN = " is DOWN"
@@ -97,6 +99,12 @@ class SlurmClient:
             max_jobs=running,
             message_timeout=_first_number(config.get("MessageTimeout")),
         )
+
+    def cluster_name(self) -> str:
+        """Return the name of the cluster that is asked by default; empty if it is not known."""
+        ran = self._answers["config"] if self._answers else self.run(commands.config())
+        name = parse.settings(ran.out).get("ClusterName", "")
+        return name if _CLUSTER_NAME.fullmatch(name) else ""
 
     def message_timeout(self) -> float:
         """Return the seconds after which Slurm's commands give up; 10 is its default."""

@@ -153,6 +153,19 @@ def locate(runs: str, asked: Iterable[RunJob]) -> Dict[str, List[LocatedJob]]:
     return grouped((one.cluster, one) for one in located)
 
 
+def note_cluster(runs: str, name: str) -> None:
+    """Record that jobs of a runs folder are submitted to a cluster, unless its name is empty."""
+    path = os.path.join(paths.clusters(runs), name)
+    if name and not os.path.lexists(path):
+        fs.make_common(runs, os.path.dirname(path))
+        fs.touch(path)
+
+
+def other_clusters(runs: str, name: str) -> List[str]:
+    """Return the clusters besides this one to which jobs of a runs folder were submitted."""
+    return sorted(set(fs.listing(paths.clusters(runs))) - {name})
+
+
 class JobListing:
     """The user's jobs that a controller currently remembers, by number."""
 

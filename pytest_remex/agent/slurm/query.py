@@ -4,7 +4,8 @@ Slurm comes first: squeue, sacct, scontrol, each asked for what the earlier ones
 in a run directory may have been written by a job: they count only if Slurm has forgotten the job.
 If a source fails, that is no answer: the state stays UNKNOWN. LOST makes the user submit again, so
 it needs proof: the job's number belongs to another job, or the controller does not know the job and
-the accounting has jobs from before and after it, but not this one.
+the accounting has jobs from before and after it, but not this one. That proves nothing about a job
+of another cluster with the same runs folder.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.slurm import control, groups, parse
 from pytest_remex.agent.slurm.client import NoAccountingError, SlurmClient
-from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, locate
+from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, locate, other_clusters
 from pytest_remex.agent.slurm.parse import SacctRow
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
@@ -32,6 +33,7 @@ from pytest_remex.common.protocol import Query, RunState
 from pytest_remex.common.typed_json import dumps
 
 _LOST = "Slurm assigned the id {} and then lost the job: submit it again"
+_ELSEWHERE = "may be a job of cluster {} (this is {}), which uses this runs folder too: ask there"
 _OLD = "squeue's listing is older than its release"
 _WAY_OUT = "if it did not run, --remex-submit --remex-retry=forgotten submits it again"
 FEW = 50
@@ -131,7 +133,9 @@ def _ask_others(
             answers.jobs[one.directory] = answers.doubtful[one.directory]
     if not answers.failures:
         _ask_run_directories(asked, answers)
-        _find_lost(slurm, answers.unknown(asked), cluster, answers)
+        left = answers.unknown(asked)
+        if cluster or not _may_be_elsewhere(slurm, left, answers):
+            _find_lost(slurm, left, cluster, answers)
     failures = "; ".join(answers.failures)
     for one in answers.unknown(asked):
         answers.jobs[one.directory] = _unknown(one, failures, answers)
@@ -157,6 +161,18 @@ def _own_state(one: LocatedJob, job: Job) -> Job:
         if one.is_packed() and job.state not in groups.OF_ALL_MEMBERS:
             return Job(one.job, JobState.UNKNOWN, str(error))
         return job
+
+
+def _may_be_elsewhere(slurm: SlurmClient, asked: List[LocatedJob], answers: Answers) -> bool:
+    """Return whether jobs may be another cluster's, with the same runs folder; add hints if so."""
+    runs = next((one.runs for one in asked), "")
+    name = slurm.cluster_name() if runs and other_clusters(runs, "") else ""
+    others = other_clusters(runs, name) if name else []
+    if others:
+        why = _ELSEWHERE.format(" or ".join(others), name)
+        answers.hints.update((one.directory, why) for one in asked)
+        answers.denied.update(answers.reused)
+    return bool(others)
 
 
 def _find_lost(slurm: SlurmClient, asked: List[LocatedJob], cluster: str, answers: Answers) -> None:

@@ -10,6 +10,7 @@ from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.sbatch_result import DOUBT, HELD, LIMIT, REJECTED, SbatchResult, refuses
 from pytest_remex.agent.slurm import commands, groups
 from pytest_remex.agent.slurm.client import SlurmClient
+from pytest_remex.agent.slurm.ownership import note_cluster
 from pytest_remex.agent.slurm.reconcile import ReportedJob, Timeouts, resolve, verify
 from pytest_remex.agent.slurm.sbatch import LimitWatch, RateLimiter, SbatchRunner
 from pytest_remex.agent.submissions import (
@@ -59,6 +60,7 @@ class SubmitContext(NamedTuple):
 def submit(request: Submit, reply: Reply, slurm: SlurmClient) -> None:
     """Submit, and send the result of each submission."""
     record_copies.keep(request.runs, request.part)
+    note_cluster(request.runs, slurm.cluster_name())
     patience = request.patience or PATIENCE
     limit = LimitWatch(LIMIT_PATIENCE if request.limit_patience is None else request.limit_patience)
     submissions, faults = units_of(submissions_of(request), groups.scripts_of)

@@ -113,6 +113,8 @@ def reason_of(report: pytest.TestReport) -> str:
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
     shown = str(crash.message if crash else report.longrepr).removeprefix("Failed: ")
+    if (expected := getattr(report, "wasxfail", None)) is not None:
+        shown = f"expected to fail: {expected.removeprefix('reason: ') or shown}"
     return _first_line(shown)
 
 

@@ -214,10 +214,11 @@ class Judging:
 
 
 def _ini_texts(config: pytest.Config) -> list[str]:
-    """Return what the ini file and -o say."""
+    """Return what the ini file, -o and -W say: a check fails at a warning that is an error."""
     path = config.inipath
     text = path.read_text("utf-8", "replace") if path is not None else ""
-    return [text, *map(str, config.option.override_ini or ())]
+    options = (*(config.option.override_ini or ()), *(config.option.pythonwarnings or ()))
+    return [text, *map(str, options)]
 
 
 def _depends_on_more(item: pytest.Function) -> bool:

@@ -124,6 +124,16 @@ def test_what_changed_is_judged_again(collected, name, before, after, first):
     assert judged(collected) == 0
 
 
+def test_warnings_that_are_errors(collected):
+    """With -W error, a check that warned is judged again, and fails."""
+    collected.edit("sweeps.py", "import factors", "import factors, warnings")
+    collected.edit("sweeps.py", "    assert value", "    warnings.warn('odd')\n    assert value")
+    for count in (3, 0):
+        collected.pytest("--remex-collect", "-W", "default").assert_outcomes(passed=3)
+        assert judged(collected) == count
+    collected.pytest("--remex-collect", "-W", "error").assert_outcomes(failed=3)
+
+
 @pytest.mark.skipif(not MEMORY.is_dir(), reason="no file system in memory")
 def test_a_file_in_memory_that_changed(collected):
     """A file that a check reads in /dev/shm, where a repository may be, counts as any other."""

@@ -104,6 +104,31 @@ def test_strict_xfail(empty_project):
     empty_project.pytest("--remex-collect").assert_outcomes(xfailed=1, failed=1)
 
 
+def test_reasons_of_expected_failures(empty_project):
+    """The results say why a run was expected to fail, by the mark, the call or the assertion."""
+    empty_project.sweeps("""
+        import pytest
+        from pytest_remex import sweep
+        @pytest.mark.parametrize("way", [
+            pytest.param("mark", marks=pytest.mark.xfail(reason="known")),
+            pytest.param("bare", marks=pytest.mark.xfail),
+            "call",
+        ])
+        @sweep()
+        def stalls(experiment, way):
+            (experiment.path / "input.txt").write_text(way)
+            run = yield
+            if way == "call":
+                pytest.xfail("also known")
+            assert way == ""
+        """)
+    empty_project.ran()
+    empty_project.pytest("--remex-collect").assert_outcomes(xfailed=3)
+    reasons = [row["reason"] for row in empty_project.rows("stalls").values()]
+    expected = ["known", "AssertionError: assert 'bare' == ''", "also known"]
+    assert reasons == [f"expected to fail: {why}" for why in expected]
+
+
 def test_parametrize(empty_project):
     """Stacked parametrize multiplies the grid, and the launch record keeps its parameters."""
     empty_project.sweeps("""

@@ -119,6 +119,13 @@ def _why_not_left(collected: CollectedRun, missing: Sequence[str]) -> str:
                     f"optional({pattern!r}) in fetch=[...]"
                 )
     names = ", ".join(missing)
+    if who := collected.run.collected:
+        return (
+            f"{names} is not in the run directory: either it was removed since {who.by} collected "
+            f"the run on {who.on}, then copy {collected.run.directory} from the folder runs of the "
+            f"remex-output there; or the job did not write it, then correct fetch=[...], or write "
+            f"optional({missing[0]!r}) in it"
+        )
     return (
         f"the job completed but did not write {names}: see its output below; correct fetch=[...], "
         f"or write optional({missing[0]!r}) in it"

@@ -149,6 +149,19 @@ def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
     assert len(collected.jobs()) == 3
 
 
+def test_an_output_that_was_purged_after_another_client_fetched_it(collected):
+    """The message does not say that the job did not write it, and the copy that it names helps."""
+    for run in collected.run_directories():
+        (run / "result.txt").unlink()
+    result = collected.pytest("--remex-collect", "-k", "a:1")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*result.txt is not in the run directory: either it was removed*"])
+    result.stdout.no_fnmatch_line("*the job completed but*")
+    there = collected.path / "elsewhere/laptop/runs"
+    shutil.copytree(there, collected.output / "runs", dirs_exist_ok=True)
+    collected.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
 def test_a_run_without_an_output_is_not_collected(project):
     """If its directory is purged, other clients report a failure, and a retry runs it again."""
     project.write("pytest.ini", "[pytest]\nremex_runs = elsewhere/runs\n")

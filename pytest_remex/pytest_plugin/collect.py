@@ -297,7 +297,7 @@ class CollectMode(Mode):
             self.terminal.say(str(error), red=True)
             return False
         for each in published:
-            self._say_bases(each)
+            self._say_mixed(each)
         if len(published) > PATHS and settings.launch is None:
             pages = settings.output / INDEX
             self.terminal.say(f"{len(published)} reports and results: {pages}", green=True)
@@ -314,13 +314,20 @@ class CollectMode(Mode):
         known = self._noted.sweeps.get(function_of(node))
         return self._recorded.files.have(node) if known is None else known == sweep
 
-    def _say_bases(self, each: Published) -> None:
+    def _say_mixed(self, each: Published) -> None:
         table = each.table or read_old(each.folder)
         bases = table.counts("base") if table else {}
         if len(bases) > 1:
             rows = ", ".join(f"{count} on {base[:12]}" for base, count in bases.items())
             text = f"the results of {each.sweep} have rows of {len(bases)} bases: {rows}"
             self.terminal.say(text, yellow=True)
+        nodes = [str(row["node"]) for row in table.rows] if table else []
+        files = {node.partition("::")[0]: node for node in nodes}
+        if len(there := [file for file, node in files.items() if self._has(each.sweep, node)]) > 1:
+            text = f"the results of {each.sweep} have rows of {' and '.join(there)}: give one"
+            self.terminal.say(
+                f"{text} of the sweeps another name=...; its runs are kept", yellow=True
+            )
         if each.earlier:
             self.terminal.say(
                 f"{each.earlier} of {each.sweep} have verdicts and measures of an earlier check: "

@@ -156,6 +156,8 @@ def test_sweeps_of_one_name_in_two_files(project):
     ours = [f"sweeps.py::grid[a={a}]" for a in (1, 2, 3)]
     assert rows_after(*files) == theirs + ours
     assert rows_after("sweeps.py", "second.py::grid[a=4]") == theirs + ours
+    message = "the results of grid have rows of sweeps.py and second.py: give one * another name=*"
+    project.pytest("--remex-collect", "sweeps.py").stdout.fnmatch_lines([message])
     project.edit("sweeps.py", "[1, 2, 3]", "[1, 3]")
     assert rows_after("second.py") == theirs + ours
     assert rows_after("sweeps.py", also=["-k", "a:1"]) == theirs + ours[::2]
@@ -165,6 +167,7 @@ def test_sweeps_of_one_name_in_two_files(project):
     assert rows_after("second.py") == theirs + ours[::2]
     second.unlink()
     assert rows_after("sweeps.py") == ours[::2]
+    project.pytest("--remex-collect", "sweeps.py").stdout.no_fnmatch_line("*have rows of*")
 
 
 PARAMETRIZED = """

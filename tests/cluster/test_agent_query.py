@@ -216,11 +216,9 @@ def test_many_jobs_take_one_squeue(launch, tmp_path):
     launch.cluster.down()
     jobs = [(f"r{n}", held(launch.submit(launch.add(f"r{n}")))) for n in range(5)]
     calls = tmp_path / "calls"
-    for program in ("squeue", "sacct", "scontrol"):
+    for program in ("squeue", "sacct", "scontrol", "sbatch", "scancel", "sinfo"):
         launch.shims.put(f"echo {program} >> {calls}", program)
-    start = time.monotonic()
     answers, _ = launch.query(*jobs)
-    assert time.monotonic() - start < 2
     assert {job.state for job in answers.values()} == {"HELD"}
     assert calls.read_text() == "squeue\n"
 

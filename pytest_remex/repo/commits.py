@@ -150,7 +150,9 @@ class Committer:
     def close(self) -> None:
         """End the stream; git's garbage collection removes the commits that no ref points to."""
         if "_stream" not in vars(self):
-            return  # nothing was written
+            if self._quarantine is None:  # what continues a killed launch may have nothing to write
+                _remove_leftovers(self._git)
+            return
         self._send(f"reset {self._ref}\nfrom {self._no_commit}\n\ndone\n")
         code, errors = self._stream.end()
         if code:

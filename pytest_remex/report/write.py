@@ -6,7 +6,7 @@ import json
 from base64 import b64encode
 from collections import Counter
 from dataclasses import asdict
-from functools import lru_cache
+from functools import cache, lru_cache
 from gzip import compress
 from hashlib import sha256
 from importlib import import_module
@@ -121,6 +121,7 @@ def _html(page: Page, small: Mapping[str, str], note: str) -> str:
     )
 
 
+@cache  # it keeps the compiled templates
 def environment() -> Environment:
     """Return the Jinja environment of the templates; all its output is escaped."""
     made = Environment(

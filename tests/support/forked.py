@@ -1,11 +1,13 @@
 """Fork pytest commands from a process that has imported what they import.
 
 Imports are most of a short command's processor time. `forks.Forks` runs this file and sends it
-one message for each command; a forked command ends as any Python program does.
+one message for each command; a forked command ends as any Python program does, but does not
+free its memory one object after another: that copies what it shares with this process.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -117,9 +119,24 @@ def take_over(request: Request) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def leave(codes: list[int]) -> None:
+    """End the process with its exit code, if it has one, after all else that runs at its end."""
+    for code in codes:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
+    codes: list[int] = []
+    atexit.register(leave, codes)  # what is registered first is called last
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     del sys.path[0]  # this folder, which is not on a command's path
     preload()
     take_over(Server(socket.socket(fileno=0)).serve())
-    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            codes.append(end.code)
+        raise

@@ -95,6 +95,8 @@ class Committer:
         self._count = 0
         self._ref = _own_ref()
         self._quarantine = quarantine
+        if quarantine is None:
+            _remove_leftovers(repository)
 
     def commit(self, experiment: Experiment, edits: Sequence[Edit]) -> Commit:
         """Commit a patch on the base; without edits the commit is empty. `gather` writes it."""
@@ -161,7 +163,6 @@ class Committer:
 
     @cached_property
     def _stream(self) -> Process:
-        _remove_leftovers(self._git)
         return self._git.stream(
             "fast-import", "--quiet", "--done", "--force", "--date-format=raw-permissive",
             "--cat-blob-fd=1", env=_quarantined(self._git, self._quarantine),

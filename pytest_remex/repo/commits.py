@@ -95,7 +95,7 @@ class Committer:
         self._count = 0
         self._ref = _own_ref()
         self._quarantine = quarantine
-        if quarantine is None:
+        if quarantine is None:  # what continues a killed launch may have nothing to write
             _remove_leftovers(repository)
 
     def commit(self, experiment: Experiment, edits: Sequence[Edit]) -> Commit:
@@ -152,9 +152,7 @@ class Committer:
     def close(self) -> None:
         """End the stream; git's garbage collection removes the commits that no ref points to."""
         if "_stream" not in vars(self):
-            if self._quarantine is None:  # what continues a killed launch may have nothing to write
-                _remove_leftovers(self._git)
-            return
+            return  # nothing was written
         self._send(f"reset {self._ref}\nfrom {self._no_commit}\n\ndone\n")
         code, errors = self._stream.end()
         if code:

@@ -17,10 +17,10 @@ _ID = re.compile(
 FAILED = "Batch job submission failed: "
 NO_ROOM = "Resource temporarily unavailable to start"
 """That there are too many processes, say: it is tried again, as a limit of Slurm's is."""
+_FULL = "Resource temporarily unavailable"
+_WHY_FULL = "\nall users together may have as many jobs as Slurm keeps (MaxJobCount)"
 _POLICY = "Job violates accounting/QOS policy"
-_LIMITS = re.compile(
-    r"MaxSubmitJob|GrpSubmitJob|MaxSubmitPA|Resource temporarily unavailable|Rate limit exceeded"
-)
+_LIMITS = re.compile(rf"MaxSubmitJob|GrpSubmitJob|MaxSubmitPA|{_FULL}|Rate limit exceeded")
 _REASON = re.compile(r"^sbatch: error: (?:Assoc|QOS)\w+$", re.MULTILINE)
 _REFUSED = (
     "Access denied to requested reservation",
@@ -131,7 +131,8 @@ def judge(said: str, code: Optional[int]) -> SbatchResult:
         ((job, cluster),) = ids.items()
         return SbatchResult(HELD, job=f"{job};{cluster}" if cluster else job)
     if code and not ids:
-        return SbatchResult(_kind(words), words=words)
+        why = _WHY_FULL if words.endswith(FAILED + _FULL) else ""
+        return SbatchResult(_kind(words), words=words + why)
     return SbatchResult(DOUBT, words=words)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 from support.daemons import wait_until
 from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
@@ -35,3 +36,22 @@ def test_gives_up(user, cluster):
     assert len(re.findall(r"\] SUBMITTED", rest.text)) == 1
     assert_once(user, cluster, 3)
     assert_clean(user, before)
+
+
+@WITH_ACCOUNTING
+def test_a_full_controller(user, cluster):
+    """Where Slurm keeps no more jobs, a launch ends after sbatch's own two minutes, and says why.
+
+    The same command sends the rest.
+    """
+    cluster.down()
+    known = cluster.run("squeue", "--noheader", "--states=all", "--format=%i").split()
+    with cluster.changed(MaxJobCount=str(len(known) + 3)):
+        start = time.monotonic()
+        limited = user.pytest("--remex-submit", "-v", seconds=400).failed("1 failed, 2 passed")
+        assert 100 < time.monotonic() - start < 200
+        assert "as many jobs as Slurm keeps (MaxJobCount)" in limited
+        assert "run the same command again" in limited
+    cluster.up()
+    user.submit()
+    assert_once(user, cluster, 3)

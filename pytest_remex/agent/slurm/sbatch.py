@@ -98,15 +98,19 @@ class LimitWatch:
     def __init__(self, patience: float) -> None:
         self._patience = patience
         self._lock = threading.Lock()
+        self._accepted = 0.0
         self._since = 0.0
         self._pause = 0.5
         self.message = ""
 
-    def wait(self, message: str) -> bool:
-        """Wait before a retry; return False if that has gone on for too long."""
+    def wait(self, message: str, begun: float) -> bool:
+        """Wait before a retry; return False if that has gone on for too long.
+
+        The attempt has begun at that time: sbatch may have retried by itself for two minutes.
+        """
         with self._lock:
             self.message = message
-            self._since = self._since or time.monotonic()
+            self._since = self._since or max(begun, self._accepted)
             self._pause = min(self._pause * 2, LONGEST)
             pause = self._pause
         if self.over:
@@ -117,6 +121,7 @@ class LimitWatch:
     def reset(self) -> None:
         """Reset the timer after a job was accepted."""
         with self._lock:
+            self._accepted = time.monotonic()
             self._since = 0.0
             self._pause = 0.5
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from typing import Callable, Dict, List, NamedTuple
 
 from pytest_remex.agent import attempts, process, record_copies, upstream
@@ -185,10 +186,13 @@ def _attempt(submission: LocatedSubmission, number: int, context: SubmitContext)
             return SbatchResult(LIMIT, words=limit.message)
         if not _wait_for_turn(context):
             return SbatchResult(LIMIT, words="the client has disconnected")
+        begun = time.monotonic()
         result = _sbatch(submission, number, context)
         if result.kind == HELD:
             limit.reset()
-        if result.kind != LIMIT or context.reply.disconnected or not limit.wait(result.words):
+        if result.kind != LIMIT or context.reply.disconnected:
+            return result
+        if not limit.wait(result.words, begun):
             return result
         number += 1
 

@@ -63,6 +63,15 @@ def test_limits(said):
     assert judge(said, 1).kind == "limit"
 
 
+def test_a_full_controller_is_explained():
+    """Slurm's words for it name no limit: the one that it may be is named below them."""
+    said = (
+        "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\n"
+        "sbatch: error: Batch job submission failed: Resource temporarily unavailable"
+    )
+    assert judge(said, 1).words.startswith(f"{said}\nall users together may have as many jobs")
+
+
 def test_a_limit_on_size_is_not_a_submit_limit():
     """Slurm uses the same last line for limits that waiting does not lift."""
     said = (

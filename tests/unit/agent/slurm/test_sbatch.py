@@ -1,4 +1,4 @@
-"""The number of sbatch per second is limited, if the user wants that."""
+"""The number of sbatch per second is limited, and how long a submit limit is waited for."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,3 +27,12 @@ def test_no_pace():
     for _ in range(1000):
         pace.wait()
     assert time.monotonic() - began[1] < 1 + time.thread_time() - began[0]
+
+
+def test_the_retries_of_sbatch_itself_count():
+    """A limit is waited for since the attempt began, or since Slurm accepted another job."""
+    watch = sbatch.LimitWatch(patience=20)
+    assert not watch.wait("full", begun=time.monotonic() - 120)
+    assert watch.over
+    watch.reset()
+    assert watch.wait("full", begun=time.monotonic() - 120)

@@ -11,7 +11,7 @@ from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 from support.wrappers import UNREACHABLE, refuses
 
 from pytest_remex.common.jobs import JobState
-from pytest_remex.common.protocol import NotReleased
+from pytest_remex.common.protocol import SLURM, LookAtHost, NotReleased
 
 
 def run(launch, name, script):
@@ -155,7 +155,9 @@ def test_no_job_is_lost_that_another_cluster_may_have(launch):
 
     The reason names the other cluster.
     """
-    first = held(launch.submit(launch.add("first")))
+    agent = launch.agent()
+    agent.ask(LookAtHost("", str(launch.runs), SLURM))
+    first = held(launch.submit(launch.add("first"), agent=agent))
     launch.add("r")
     launch.shims.put(
         '"$REAL" "$@" | sed "s/^\\(ClusterName *= \\).*/\\1other/"; exit 0', "scontrol"

@@ -102,9 +102,11 @@ class SlurmClient:
 
     def cluster_name(self) -> str:
         """Return the name of the cluster that is asked by default; empty if it is not known."""
-        ran = self._answers["config"] if self._answers else self.run(commands.config())
-        name = parse.settings(ran.out).get("ClusterName", "")
-        return name if _CLUSTER_NAME.fullmatch(name) else ""
+        return self.known_cluster_name() or _cluster_name(self.run(commands.config()))
+
+    def known_cluster_name(self) -> str:
+        """Return the same as far as an earlier request has asked for the settings."""
+        return _cluster_name(self._answers["config"]) if self._answers else ""
 
     def message_timeout(self) -> float:
         """Return the seconds after which Slurm's commands give up; 10 is its default."""
@@ -215,6 +217,11 @@ class SlurmClient:
         if not ran.ok:
             raise AgentError("slurm", f"sacct failed: {ran.message()}")
         return parse.accounts(ran.out)
+
+
+def _cluster_name(config: process.Ran) -> str:
+    name = parse.settings(config.out).get("ClusterName", "")
+    return name if _CLUSTER_NAME.fullmatch(name) else ""
 
 
 def chunks(jobs: List[str]) -> List[List[str]]:

@@ -61,7 +61,7 @@ class SubmitContext(NamedTuple):
 def submit(request: Submit, reply: Reply, slurm: SlurmClient) -> None:
     """Submit, and send the result of each submission."""
     record_copies.keep(request.runs, request.part)
-    note_cluster(request.runs, slurm.cluster_name())
+    note_cluster(request.runs, slurm.known_cluster_name())
     patience = request.patience or PATIENCE
     limit = LimitWatch(LIMIT_PATIENCE if request.limit_patience is None else request.limit_patience)
     submissions, faults = units_of(submissions_of(request), groups.scripts_of)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 import subprocess
 from subprocess import DEVNULL
@@ -29,7 +28,8 @@ def test_whole_job(user, cluster, sshd):
     submit = user.submit()
     jobs = SUBMITTED.findall(submit.text)
     assert sorted(jobs) == sorted(job.id for job in _jobs(cluster, user))
-    assert os.listdir(user.project.runs / ".remex" / "clusters") == [cluster.layout.name]
+    noted = (user.project.runs / ".remex" / "clusters").iterdir()
+    assert [each.name for each in noted] == [cluster.layout.name]
     status = user.pytest("--remex-status", "--remex-wait=60").reported()
     assert "COMPLETED 3" in status
     collect = user.collect().succeeded()

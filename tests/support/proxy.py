@@ -39,7 +39,7 @@ class Proxy:
         self.forwarded: dict[Direction, int] = {"up": 0, "down": 0}
         self._budget: dict[Direction, float] = {"up": float("inf"), "down": float("inf")}
         self.before_the_cut: Callable[[], object] = bool
-        self._freezes_at: float = float("inf")
+        self._freezes_at: dict[Direction, float] = {"up": float("inf"), "down": float("inf")}
         self.frozen_at: float | None = None
         self._flowing = threading.Event()
         self._flowing.set()
@@ -84,10 +84,10 @@ class Proxy:
             self._budget[direction] = count
             self.before_the_cut = before
 
-    def freeze_after(self, count: int) -> None:
-        """Forward at least so many bytes more `up`, then freeze."""
+    def freeze_after(self, count: int, direction: Direction = "up") -> None:
+        """Forward at least so many bytes more in a direction, then freeze."""
         with self._lock:
-            self._freezes_at = self.forwarded["up"] + count
+            self._freezes_at[direction] = self.forwarded[direction] + count
 
     def spend(self, direction: Direction, data: bytes) -> bytes:
         """Count what is to be forwarded now; return the part of it that the cut allows."""
@@ -96,8 +96,8 @@ class Proxy:
             allowed = data[: int(min(len(data), self._budget[direction]))]
             self._budget[direction] -= len(allowed)
             self.forwarded[direction] += len(allowed)
-            if self.forwarded["up"] >= self._freezes_at:
-                self._freezes_at = float("inf")
+            if self.forwarded[direction] >= self._freezes_at[direction]:
+                self._freezes_at[direction] = float("inf")
                 self.freeze()
             return allowed
 

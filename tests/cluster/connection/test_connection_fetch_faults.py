@@ -170,16 +170,14 @@ def test_frozen(opened, proxy, runs, here):
     write(runs, "a", os.urandom(5_000_000))
     connection = opened(idle_timeout=2)
     started = time.monotonic()
-
-    def freeze(_):
-        proxy.freeze()
-
+    proxy.freeze_after(3_000_000, "down")
     names = ["a"]
     for number in range(50):
         names.append(f"b{number}")
         write(runs, names[-1], os.urandom(100_000))
     with pytest.raises(ConnectionLostError):
-        connection.fetch(str(runs), names, here, freeze)
+        connection.fetch(str(runs), names, here)
+    assert proxy.frozen_at is not None
     connection.close()
     assert time.monotonic() - started < 10
 

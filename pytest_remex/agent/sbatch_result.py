@@ -15,9 +15,9 @@ _ID = re.compile(
     r"^(?:Submitted batch job )?([1-9]\d{0,9})(?:;([\w.-]+)| on cluster ([\w.-]+))?$", re.MULTILINE
 )
 FAILED = "Batch job submission failed: "
-NO_ROOM = "Resource temporarily unavailable to start"
-"""That there are too many processes, say: it is tried again, as a limit of Slurm's is."""
 _FULL = "Resource temporarily unavailable"
+NO_ROOM = f"{_FULL} to start"
+"""That there are too many processes, say: it is tried again, as a limit of Slurm's is."""
 _WHY_FULL = "\nall users together may have as many jobs as Slurm keeps (MaxJobCount)"
 _POLICY = "Job violates accounting/QOS policy"
 _LIMITS = re.compile(rf"MaxSubmitJob|GrpSubmitJob|MaxSubmitPA|{_FULL}|Rate limit exceeded")

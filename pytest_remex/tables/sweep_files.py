@@ -73,14 +73,7 @@ def write(
     dimensions = [dimension.names for dimension in sweep.dimensions]
     nodes = [each.node for each in group]
     rows = [*recorded_rows(shown, nodes), *(row_of(each) for each in group)]
-    points = [*expand(sweep), *options.added.get((sweep.name, group[0].variant), ())]
-    functions = {function_of(each.node) for each in group}
-
-    def is_of_another(node: str) -> bool:
-        return function_of(node) not in functions and options.has(sweep.name, node)
-
-    ours = {f: its for f, its in options.parameters.items() if options.has(sweep.name, f)}
-    today = Today(points, ours, is_of_another)
+    today = _today(group, options)
     table = write_results(folder, rows, dimensions=dimensions, launch=options.launch, today=today)
     for each in group:
         if each.note_changed:
@@ -101,6 +94,23 @@ def write(
             root=options.output,
         )
     return table, portable, page.facts.get(EARLIER_CHECK, "")
+
+
+def _today(group: Sequence[JudgedRun], options: PublishOptions) -> Today:
+    """Return what a sweep has now, with all functions that have a sweep of its name."""
+    sweep = group[0].sweep
+    functions = {function_of(each.node) for each in group}
+
+    def is_of_another(node: str) -> bool:
+        return function_of(node) not in functions and options.has(sweep.name, node)
+
+    points = [*expand(sweep), *options.added.get((sweep.name, group[0].variant), ())]
+    parameters = {
+        function: named
+        for function, named in options.parameters.items()
+        if options.has(sweep.name, function)
+    }
+    return Today(points, parameters, is_of_another)
 
 
 def _write_report(page: Page, shown: Path, options: PublishOptions) -> Portable | None:

@@ -153,7 +153,7 @@ def test_a_job_whose_number_went_to_another_is_lost(launch):
 def test_no_job_is_lost_that_another_cluster_may_have(launch):
     """Where two clusters share a runs folder, a number that this one gave to a job proves nothing.
 
-    The reason names the other cluster.
+    The reason names the other cluster. Nor does it where the name of this one is not known.
     """
     agent = launch.agent()
     agent.ask(LookAtHost("", str(launch.runs), SLURM))
@@ -166,6 +166,8 @@ def test_no_job_is_lost_that_another_cluster_may_have(launch):
     assert answer.state == "UNKNOWN"
     assert "(this is other)" in answer.reason
     assert "--remex-retry=forgotten" in answer.reason
+    launch.shims.put('[ "$*" = "show config" ] && exit 1; exec "$REAL" "$@"', "scontrol")
+    assert ask(launch, "r", first).state == "UNKNOWN"
     launch.shims.put('exec "$REAL" "$@"', "scontrol")
     assert ask(launch, "r", first).state == "LOST"
 

@@ -161,9 +161,9 @@ def note_cluster(runs: str, name: str) -> None:
         fs.touch(path)
 
 
-def other_clusters(runs: str, name: str) -> List[str]:
-    """Return the clusters besides this one to which jobs of a runs folder were submitted."""
-    return sorted(set(fs.listing(paths.clusters(runs))) - {name})
+def noted_clusters(runs: str) -> List[str]:
+    """Return the clusters to which jobs of a runs folder were submitted."""
+    return sorted(fs.listing(paths.clusters(runs)))
 
 
 class JobListing:

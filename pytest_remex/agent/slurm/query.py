@@ -16,7 +16,7 @@ from pytest_remex.agent.errors import AgentError, UnreadableError
 from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.slurm import control, groups, parse
 from pytest_remex.agent.slurm.client import NoAccountingError, SlurmClient
-from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, locate, other_clusters
+from pytest_remex.agent.slurm.ownership import JobListing, LocatedJob, locate, noted_clusters
 from pytest_remex.agent.slurm.parse import SacctRow
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
@@ -164,12 +164,15 @@ def _own_state(one: LocatedJob, job: Job) -> Job:
 
 
 def _may_be_elsewhere(slurm: SlurmClient, asked: List[LocatedJob], answers: Answers) -> bool:
-    """Return whether jobs may be another cluster's, with the same runs folder; add hints if so."""
-    runs = next((one.runs for one in asked), "")
-    name = slurm.cluster_name() if runs and other_clusters(runs, "") else ""
-    others = other_clusters(runs, name) if name else []
+    """Return whether jobs may be another cluster's, with the same runs folder; add hints if so.
+
+    If this cluster's name cannot be determined, each that was noted may be another one.
+    """
+    noted = noted_clusters(asked[0].runs) if asked else []
+    name = slurm.cluster_name() if noted else ""
+    others = [each for each in noted if each != name]
     if others:
-        why = _ELSEWHERE.format(" or ".join(others), name)
+        why = _ELSEWHERE.format(" or ".join(others), name or "of unknown name")
         answers.hints.update((one.directory, why) for one in asked)
         answers.denied.update(answers.reused)
     return bool(others)

@@ -193,3 +193,11 @@ def test_what_keeps_a_run_from_going_on(planned, files, said):
         assert str(plan).count(line) == 1
     else:
         plan.no_fnmatch_line(line + "*")
+
+
+def test_output_that_is_not_fetched_is_reported_once(planned):
+    """Else nobody would know from the results why MESA stopped, and its exit code is 0."""
+    script = "#!/bin/sh\n${REMEX_COMMAND:-./rn} > out.txt\n"
+    plan = planned("inlist_project", "initial_mass", [2.0, 3.0], **{"run.sbatch": script})
+    line = "MESA's output goes to out.txt, so the results do not say why a run ended: add 'out.txt'"
+    assert str(plan).count(line) == 1

@@ -6,12 +6,14 @@ The output is read as a stream.
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.extensions.mesa.roots import scripts
+from pytest_remex.model import SCRIPT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pytest_remex.experiment import Run
@@ -54,6 +56,9 @@ _SIGNAL = re.compile(
 )
 """The message of the shell or srun for a program that a signal ended."""
 _REDIRECTED = re.compile(r"(?:&?>>?|\btee(?:[ \t]+-\w+)*)[ \t]*[\"']?(?:\./)?([\w$][\w./${}-]*)")
+_SENT = re.compile(r"(?<![\d&>])(?:&|1)?>>?[ \t]*[\"']?(?:\./)?([\w$][\w./${}-]*)")
+"""A file to which a command sends its standard output."""
+_STARTS_MESA = re.compile(r"(?:^|[\s/;&({])(?:rn\w*|star|binary)\b|REMEX_COMMAND")
 _VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
 _LETTER = re.compile(r"[A-Za-z]")
 
@@ -74,7 +79,7 @@ def stop_allowed(run: Run, allowed: Iterable[str]) -> bool:
         ...     run = yield
         ...     run.record(stop_allowed=stop_allowed(run, ["xa_central_lower_limit", "max_age"]))
     """
-    code = read_log(log_files(run.output, run.path)).termination_code
+    code = read_log(log_files_of(run)).termination_code
     return bool(code) and code in set(allowed)
 
 
@@ -152,9 +157,47 @@ def log_names(scripts: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(name for name in known if "*/" not in name))
 
 
-def log_files(output: Path | None, folder: Path) -> list[Path]:
+def unfetched_log(texts: Mapping[str, str], fetch: Sequence[str]) -> str:
+    """Return why the results will not say why a run ended; "" if they will.
+
+    Args:
+        texts: The scripts that run, by name, each before those that it calls.
+        fetch: The patterns of the outputs to fetch.
+
+    Example:
+        >>> unfetched_log({"run.sbatch": "./rn > out.txt"}, ["out.txt", "run.sbatch"])
+        ''
+    """
+    for place, text in enumerate(texts.values(), 1):
+        for line in text.splitlines():
+            command = line.partition("#")[0].partition("|")[0]
+            sent = _SENT.findall(command) if _STARTS_MESA.search(command) else []
+            for name in log_names({"": f"> {sent[-1]}"} if sent else {}):
+                needed = [name, *list(texts)[:place]]
+                if missing := [each for each in needed if not _is_fetched(each, fetch)]:
+                    return (
+                        f"MESA's output goes to {name}, so the results do not say why a run ended: "
+                        f"add {' and '.join(map(repr, missing))} to fetch="
+                    )
+    return ""
+
+
+def _is_fetched(name: str, fetch: Sequence[str]) -> bool:
+    path = name.replace("*", "0")
+    return any(
+        name == each or fnmatchcase(path, each) or path.startswith(f"{each.rstrip('/')}/")
+        for each in fetch
+    )
+
+
+def log_files_of(run: Run) -> list[Path]:
+    """Return the files with a run's MESA output, as far as they were fetched."""
+    return log_files(run.output, run.path, run.experiment.sweep.script)
+
+
+def log_files(output: Path | None, folder: Path, script: str = SCRIPT) -> list[Path]:
     """Return the files with MESA's output: the job's, if it was fetched, and its scripts'."""
-    names = log_names(scripts(folder))
+    names = log_names(scripts(folder, [script]) or scripts(folder))
     found = [path for name in names for path in _named(folder, name)]
     redirected = [path for path in found if path.is_file()]
     inside = _inside(redirected, folder) if redirected else []

@@ -72,7 +72,8 @@ class MesaHooks:
     ) -> Sequence[str] | None:
         """Warn of settings that MESA will not read, that are overridden, or that MESA lacks.
 
-        For a sweep's first experiment, also warn if runs could not continue from their photos.
+        For a sweep's first experiment, also warn if runs could not continue from their photos, or
+        if MESA's output is not fetched.
         """
         from pytest_remex.extensions.mesa.roots import is_work_directory  # noqa: PLC0415 - start-up
 
@@ -82,7 +83,7 @@ class MesaHooks:
         from pytest_remex.errors import NamelistError  # noqa: PLC0415 - start-up
         from pytest_remex.extensions.mesa.inspection import inspect  # noqa: PLC0415 - start-up
 
-        warnings = self._stuck(experiment)
+        warnings = self._of_sweep(experiment)
         try:
             return [*warnings, *inspect(experiment, self._controls, originals, files)] or None
         except NamelistError as error:
@@ -96,7 +97,7 @@ class MesaHooks:
         """
         from pytest_remex.extensions.mesa import job_log, runs  # noqa: PLC0415 - start-up
 
-        logs = job_log.log_files(run.output, run.path)
+        logs = job_log.log_files_of(run)
         if self._cache is None or not runs.are_large(logs):
             return runs.measures(logs, run.path) or None
         place, key = runs.measures_keys(logs, run.path)
@@ -133,16 +134,20 @@ class MesaHooks:
 
         return hr_tracks(results, folder)
 
-    def _stuck(self, experiment: Experiment) -> list[str]:
-        """Return, once for each sweep, why runs that are ended early could not continue."""
+    def _of_sweep(self, experiment: Experiment) -> list[str]:
+        """Return, once for each sweep, what all of its runs will lack."""
         if experiment.sweep.name in self._inspected:
             return []
-        from pytest_remex.extensions.mesa import restarts  # noqa: PLC0415 - start-up
+        from pytest_remex.extensions.mesa import job_log, restarts  # noqa: PLC0415 - start-up
 
         self._inspected.add(experiment.sweep.name)
         work = restarts.WorkDirectory.read(experiment)
-        why = restarts.obstacle(work) if work else ""
-        return [f"a run that is ended early would start over: {why}"] if why else []
+        if work is None:
+            return []
+        why = restarts.obstacle(work)
+        stuck = f"a run that is ended early would start over: {why}" if why else ""
+        unread = job_log.unfetched_log(work.running, experiment.sweep.fetch)
+        return [each for each in (stuck, unread) if each]
 
     @cached_property
     def _controls(self) -> KnownControls | None:

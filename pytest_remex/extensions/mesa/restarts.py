@@ -14,7 +14,7 @@ from pytest_remex.extensions.mesa.job_log import (
     PHOTO,
     PHOTOS,
     JobLog,
-    log_files,
+    log_files_of,
     photo_name,
     read_log,
 )
@@ -142,7 +142,7 @@ def obstacle(work: WorkDirectory) -> str:
         return _shared(work.shared)
     if looks := _looks_elsewhere(work.texts["re"], work.folders):
         return f"{_wrong_folder(looks, work.folders)}: set its photo_directory to that"
-    running = _running(work.texts)
+    running = work.running
     several = len(do_one_stages(running.values())) > 1 or len(stage_files(running.values())[0]) > 1
     if several and "re_all" not in work.texts and not _skips(running):
         return f"it has stages, and `./re` continues only one of them: {_ADD_RE_ALL}"
@@ -202,7 +202,7 @@ def restart_of(run: Run, files: Sequence[RunFile] | None, memo: object) -> Resta
     Returns:
         The command and the reason; None if neither files nor output are from MESA.
     """
-    log = read_log(log_files(run.output, run.path))
+    log = read_log(log_files_of(run))
     if not isinstance(memo, WorkDirectory):
         return find_restart(None, {}, log) if log.photo else None
     if not memo.takes_command:
@@ -267,6 +267,11 @@ class WorkDirectory(NamedTuple):
             takes_command=any(_COMMAND in _head(path) for path in _files(top)),
             committed=frozenset(committed),
         )
+
+    @property
+    def running(self) -> dict[str, str]:
+        """The scripts that run, by name, each before those that it calls."""
+        return _running(self.texts)
 
     def has(self, file: RunFile) -> bool:
         """Return whether a file of the run directory came with the checkout."""

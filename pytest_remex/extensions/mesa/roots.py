@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.known_files import files_now
+from pytest_remex.model import SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 ROOT = "inlist"
 """The file that MESA starts from unless MESA_INLIST names another."""
 
-SCRIPT = "run.sbatch"
 _LONGEST = 1 << 16
 """Bytes of a script to read."""
 _CALLED = re.compile(r"(?:\./|\b(?:bash|sh|source)[ \t]+(?:\./)?)([A-Za-z_][\w.-]*)")

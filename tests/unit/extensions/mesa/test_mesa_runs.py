@@ -12,7 +12,7 @@ from mesa_samples import columns
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.experiment import Experiment, Run
 from pytest_remex.extensions.mesa import stop_allowed
-from pytest_remex.extensions.mesa.job_log import log_files, scan_log
+from pytest_remex.extensions.mesa.job_log import log_files, scan_log, unfetched_log
 from pytest_remex.extensions.mesa.runs import last_photo, measures, measures_keys, photos
 from pytest_remex.model import Sweep
 
@@ -166,6 +166,45 @@ def test_output_whose_name_has_a_variable_is_read(tmp_path):
         path.write_text(f"termination code: {code}\n")
         os.utime(path, (number, number))
     assert measures(log_files(None, tmp_path), tmp_path) == {"termination_code": "max_age"}
+
+
+def test_output_that_a_sweep_s_own_script_redirects_is_read(tmp_path):
+    """A sweep may name another script than run.sbatch."""
+    (tmp_path / "job.sh").write_text("./rn > out.txt\n")
+    (tmp_path / "out.txt").write_text("termination code: max_age\n")
+    experiment = Experiment(Sweep("tams", script="job.sh"), "id", {}, {}, tmp_path)
+    job = Job("1", JobState.COMPLETED)
+    run = Run(tmp_path, None, job, None, experiment, lambda path, _: path)
+    assert stop_allowed(run, ["max_age"])
+
+
+@pytest.mark.parametrize(
+    ("script", "fetch", "missing"),
+    [
+        ("./rn > out.txt 2>&1", [], "'out.txt' and 'run.sbatch'"),
+        ("./rn &>> logs/out.txt", ["logs"], "'run.sbatch'"),
+        ("${REMEX_COMMAND:-./rn} > log_$SLURM_JOB_ID", [], "'log_*' and 'run.sbatch'"),
+        ("srun ./star>out.txt", ["*.txt"], "'run.sbatch'"),
+        ("./rn > log_$SLURM_JOB_ID", ["log_*", "run.sbatch"], ""),
+        ("./rn > out.txt", ["**/*", "*"], ""),
+        ("./rn 2>&1 | tee out.txt", [], ""),
+        ("./rn 2> errors.txt", [], ""),
+        ("./rn 2>> errors.txt", [], ""),
+        ("./mk > build.log\n./rn", [], ""),
+        ("# ./rn > out.txt\n./rn", [], ""),
+        ("./rn > /dev/null", [], ""),
+    ],
+)
+def test_output_that_is_sent_elsewhere_has_to_be_fetched(script, fetch, missing):
+    """Only a command that runs MESA counts, and only its standard output."""
+    said = unfetched_log({"run.sbatch": script}, fetch)
+    assert (f"add {missing} to fetch=" in said) if missing else not said
+
+
+def test_the_scripts_up_to_the_one_that_redirects_have_to_be_fetched():
+    """Without them the name of the file is not known."""
+    texts = {"run.sbatch": "./rn", "rn": "./star > out.txt"}
+    assert "add 'run.sbatch' and 'rn' to fetch=" in unfetched_log(texts, ["out.txt"])
 
 
 def test_the_key_changes_with_what_is_read(tmp_path):

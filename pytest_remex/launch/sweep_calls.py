@@ -22,6 +22,7 @@ from pytest_remex.sweep_file import SweepFunction, call_of, experiment_at
 
 if TYPE_CHECKING:
     from pytest_remex.launch.preparation import Inspect
+    from pytest_remex.sweep import SweepCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,7 @@ class SweepCalls:
         experiment = experiment_at(at.sweep, at.point, workspace.scratch.checkout(), recipe)
         call = call_of(at.function, experiment, self.repo, self.remote)
         try:
-            run_patch(call, workspace.scratch.path)
-            call.close()
+            self._patch(at, call, workspace.scratch.path)
             rules = rules_of(at.sweep, [self.path], self.scripts, CONTROL)
             inputs = self.workspaces.inputs(self.repo, rules)
             before = experiment.comes_after
@@ -95,6 +95,14 @@ class SweepCalls:
         for warning in warnings_of(self.workspaces.git(self.repo), prepared):
             self.tell(warning.text)
         return prepared
+
+    def _patch(self, at: SweepPoint, call: SweepCall, checkout: Path) -> None:
+        try:
+            run_patch(call, checkout)
+        except Exception as error:
+            error.add_note(f"in the patch of {self._node(at)}")
+            raise
+        call.close()
 
     def _node(self, at: SweepPoint) -> str:
         """Return the node ID that pytest would use with the repository as its rootdir."""

@@ -188,11 +188,16 @@ class Workspace:
         if text is None:
             there = self.git.attempt("cat-file", "-e", f"{self.base}:{script}")[0] == 0
             mine = not there and (Path(self.git.top) / script).is_file()
-            fix = f"commit yours: git add {shlex.quote(script)} && git commit"
+            named = b"/" + os.fsencode(script)
+            others = [path for path in self.scratch.files if path.endswith(named)]
+            fix = "commit one"
+            if mine:
+                fix = f"commit yours: git add {shlex.quote(script)} && git commit"
+            elif others:
+                fix += f", or write script={os.fsdecode(others[0])!r} in the @sweep"
             raise RepositoryError(
-                f"no {script} in {self.git.top} at {self.branch} ({self.base[:12]}): "
-                f"{fix if mine else 'commit one'}; it is the script that sbatch runs in each run "
-                f"directory"
+                f"no {script} in {self.git.top} at {self.branch} ({self.base[:12]}): {fix}; it is "
+                f"the script that sbatch runs in each run directory"
             )
         key = script, text
         if key not in self._headers:

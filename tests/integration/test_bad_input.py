@@ -181,6 +181,18 @@ def test_no_script(project):
         refused(result, "no run.sbatch in", "at main", "commit one")
 
 
+def test_script_in_a_subfolder(project):
+    """A run.sbatch that is only in a folder of the repository is named, and the fix works."""
+    project.write("codes/.gitignore", "")
+    project.git("mv", "run.sbatch", "codes/run.sbatch")
+    project.commit()
+    fix = "script='codes/run.sbatch'"
+    for result in both(project):
+        refused(result, "no run.sbatch in", f"commit one, or write {fix} in the @sweep")
+    project.edit("sweeps.py", "fetch=", f"{fix}, fetch=")
+    project.submit().assert_outcomes(passed=3)
+
+
 def test_script_that_is_not_committed(project):
     """A run.sbatch that is only in the folder is refused with the commands that commit it."""
     project.git("rm", "--quiet", "--cached", "run.sbatch")

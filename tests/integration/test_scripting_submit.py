@@ -22,6 +22,8 @@ try:
     )
 except RemexError as error:
     print(json.dumps(f"{type(error).__name__}: {error}"))
+except ZeroDivisionError as error:
+    print(json.dumps(error.__notes__))
 else:
     print(json.dumps([[each.node, each.point, each.job, each.new] for each in jobs]))
 """
@@ -174,6 +176,13 @@ def test_unknown_fixture(project):
     assert message.startswith("SweepError: sweep grid uses the fixture 'tmp_path'")
     assert project.jobs() == []
     assert not list((project.path / ".git" / "worktrees").glob("*"))
+
+
+def test_a_patch_that_raises(project):
+    """The point whose patch raised is named, and nothing was sent."""
+    project.edit("sweeps.py", "    run =", "    1 / (experiment.config['a'] - 2)\n    run =")
+    assert submit(project) == ["in the patch of sweeps.py::grid[a=2]"]
+    assert project.jobs() == []
 
 
 def test_unusable_place(project):

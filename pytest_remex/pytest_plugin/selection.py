@@ -109,7 +109,8 @@ class RecordedRuns:
         _refuse_unknown_bases(repo, items, found)
         have = {sweep_for(each).name for each in items if each.nodeid in found}
         lacking = [each for each in items if sweep_for(each).name not in have]
-        for note in _renamed(known.index, lacking, self.files, local=local):
+        renamed = _renamed(known.index, lacking, self.files, local=local)
+        for note in (*renamed, *_with_other_parameters(known.index, lacking, local=local)):
             self._context.terminal.note(note)
         reached = self._reached_by(remote, found)
         return FoundRuns({each.nodeid: each for each in items}, reached, known.index)
@@ -306,3 +307,29 @@ def _renamed(
             f'exists, {has} its points: if you renamed it, add name="{old}" to its @sweep, and all '
             f"commands know them; --remex-plan and --remex-submit recognize those with equal inputs"
         )
+
+
+def _with_other_parameters(
+    index: RunIndex, items: Iterable[pytest.Function], *, local: bool
+) -> Iterator[str]:
+    """Yield which sweeps without runs had other parameters when they ran.
+
+    Which of these runs have the files of today's experiments is not known without a plan.
+    """
+    for item in {(sweep_for(item).name, variant_of(item)): item for item in items}.values():
+        variant, function = variant_of(item), function_of(node_of(item))
+        now = point_of(item).keys() - {REPLICATE}
+        former = [
+            names
+            for each in index.newest_first()
+            if function_of(each.run.node) == function and each.is_of(variant)
+            if each.counts(local=local) and each.run.may_have_job
+            if (names := each.run.point.keys() - {REPLICATE}) != now
+        ]
+        if former:
+            before, after = (", ".join(sorted(names)) or "none" for names in (former[0], now))
+            yield (
+                f"{sweep_for(item).name} has no runs with its parameters ({after}), but "
+                f"{counted(len(former), 'run')} with other ones ({before}): --remex-submit "
+                f"recognizes those with equal inputs, and then all commands know them"
+            )

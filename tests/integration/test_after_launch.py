@@ -226,6 +226,22 @@ def test_a_sweep_that_was_moved_to_another_file(project):
     project.pytest("--remex-status", "more_sweep.py").assert_outcomes(skipped=3)
 
 
+def test_a_dimension_that_was_added(project):
+    """Status and cancel name the runs without it, and what makes them known again."""
+    project.edit("sweeps.py", "a = {experiment", "wait a = {experiment")
+    project.submit("-k", "a=1 or a=2")
+    project.edit("sweeps.py", "[1, 2, 3]}", '[1, 2, 3], "b": [0]}')
+    for mode in ("--remex-status", "--remex-cancel", "--remex-collect"):
+        result = project.pytest(mode)
+        result.assert_outcomes(skipped=3)
+        line = "*grid has no runs with its parameters (a, b), but 2 runs with other ones (a): *"
+        result.stdout.fnmatch_lines([line])
+    project.submit("-k", "a=1 or a=2").assert_outcomes(skipped=2)
+    cancelled = project.pytest("--remex-cancel")
+    cancelled.stdout.fnmatch_lines(["*2 cancelled*"])
+    cancelled.stdout.no_fnmatch_line("*has no runs*")
+
+
 def test_a_sweep_that_was_renamed(project):
     """Status and cancel name the runs of its points, and what brings them back."""
     project.edit("sweeps.py", "a = {experiment", "wait a = {experiment")

@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from pytest_remex import temporary
 from pytest_remex.common import git_environment
@@ -36,10 +35,9 @@ class Git:
         # a copy: a patch that changes os.environ must not affect our commands
         self._environment = git_environment.kept_variables(os.environ) | FIXED
         self.top = path
-        self.folder = self._folder("--git-common-dir") or self._refuse(path)
-        top = self._folder("--show-toplevel")
+        self.folder, *tops = self._folders()
         # with core.worktree, git may not find the repository from its work tree
-        self.top = top if top and (top / ".git").exists() else self.folder
+        self.top = next((top for top in tops if (top / ".git").exists()), self.folder)
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """Run git and return its output; raises `RepositoryError` with git's message."""
@@ -226,18 +224,22 @@ class Git:
         text = b"".join(b"^" + sha.encode() + b"\n" for sha in known)
         return self.ask("bundle", "create", "--quiet", "-", ref, "--stdin", text=text)
 
-    def _folder(self, question: str) -> Path | None:
-        code, output, errors = self.attempt("rev-parse", question)
+    def _folders(self) -> list[Path]:
+        """Return the repository's folder, and the work tree's if it has one."""
+        asked = ("--git-common-dir", "--show-toplevel")
+        code, output, errors = self.attempt("rev-parse", *asked)
         # "not a git repository: PATH" is a work tree whose repository was moved or removed
         if code and "not a git repository (or any" not in errors and "work tree" not in errors:
             raise RepositoryError(f"git cannot use {self.top}: {errors}")
-        return None if code else Path(self.top, output.removesuffix("\n")).resolve()
-
-    def _refuse(self, path: Path) -> NoReturn:
-        raise RepositoryError(
-            f"{path} is not a git repository, and each experiment becomes a git commit: "
-            f"run `git init` and commit there, or set remex_repo to the repository's path"
-        )
+        if not output:
+            raise RepositoryError(
+                f"{self.top} is not a git repository, and each experiment becomes a git commit: "
+                f"run `git init` and commit there, or set remex_repo to the repository's path"
+            )
+        answers = [output] if code else output.splitlines(keepends=True)
+        if len(answers) > len(asked):  # a path has a line break
+            answers = [self.run("rev-parse", each) for each in asked]
+        return [Path(self.top, each.removesuffix("\n")).resolve() for each in answers]
 
     def _branches(self) -> str:
         names = self.run("for-each-ref", "--format=%(refname:short)", "refs/heads").split()

@@ -64,6 +64,18 @@ def test_update_ref_is_guarded(repository):
         repository.update_ref("refs/remex/a", sha, None)
 
 
+@pytest.mark.parametrize("name", ["plain", "a\nb", "a\rb\u2028c", "ends\n"])
+def test_folders(tmp_path, name):
+    """The top and the repository are found from below, without a work tree, and with any name."""
+    top, bare = tmp_path / name, tmp_path / f"bare {name}"
+    (top / "below").mkdir(parents=True)
+    for words in (["init", "--quiet", str(top)], ["init", "--quiet", "--bare", str(bare)]):
+        subprocess.run(["git", *words], check=True)
+    for place in (top, top / "below"):
+        assert (Git(place).top, Git(place).folder) == (top, top / ".git")
+    assert (Git(bare).top, Git(bare).folder) == (bare, bare)
+
+
 def test_folder_that_is_not_there(tmp_path):
     """A path that does not exist is named, with the fix."""
     with pytest.raises(RepositoryError, match=r"nowhere does not exist: set remex_repo"):

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_remex.collect.manifest import all_present, belongs_to, first_present
-from pytest_remex.collect.runs import outside_logs
+from pytest_remex.collect.runs import WITHOUT_OUTPUT, outside_logs
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import clean
 from pytest_remex.model import Config, Value
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 TAIL_LINES = 30
 TAIL_BYTES = 1 << 16
-_NOT_RUN = frozenset({JobState.REJECTED, JobState.LOST, JobState.PURGED})
 
 
 def last_lines(collected: CollectedRun) -> str:
@@ -46,7 +46,7 @@ def job_failure(collected: CollectedRun) -> str:
     job, remote = collected.job, collected.launch.remote
     place = f"{remote.host}:" if remote.host else ""
     path = f"{remote.runs}/{collected.run.directory}"
-    line = "" if job.state in _NOT_RUN else telling_line(output_of(collected))
+    line = "" if job.state in WITHOUT_OUTPUT else telling_line(output_of(collected))
     reason = f"{_reason(job)}: {line}" if line else _reason(job)
     shown = [reason, *_figures(job), f"run directory: {place}{path}"]
     tail = last_lines(collected)
@@ -318,11 +318,10 @@ def causes_of(failures: Sequence[tuple[str, str]]) -> list[str]:
         `assert l1 < 0.02 (0.021 to 0.09)`.
 
     """
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for cause, reason in failures:
-        groups.setdefault(without_numbers(cause or reason), []).append((cause, reason))
+    keys = [without_numbers(cause or reason) for cause, reason in failures]
+    groups = grouped(zip(keys, failures, strict=True))
     titles = {key: _title(group) for key, group in groups.items()}
-    return [titles[without_numbers(cause or reason)] for cause, reason in failures]
+    return [titles[key] for key in keys]
 
 
 def _title(group: Sequence[tuple[str, str]]) -> str:

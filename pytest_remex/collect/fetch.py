@@ -18,14 +18,20 @@ from pytest_remex.collect.manifest import (
 )
 from pytest_remex.collect.query import query
 from pytest_remex.collect.removal import today
-from pytest_remex.collect.runs import CollectedRun, WantedRun, job_if_elsewhere, on_this_machine
+from pytest_remex.collect.runs import (
+    WITHOUT_OUTPUT,
+    CollectedRun,
+    WantedRun,
+    job_if_elsewhere,
+    on_this_machine,
+)
 from pytest_remex.collect.sync import share
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import ListedRun
 from pytest_remex.common.protocol import ListOutputs, Outputs
 from pytest_remex.display import Progress, counted
 from pytest_remex.errors import RemoteError
-from pytest_remex.model import Remote
 from pytest_remex.records.fields import Collected
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.launch import whoami
@@ -87,7 +93,7 @@ def fetch_outputs(
     fetched: dict[str, CollectedRun] = {}
     listed = [
         _list(group, connect(remote), progress, options)
-        for remote, group in _by_remote(wanted).items()
+        for remote, group in grouped((each.launch.remote, each) for each in wanted).items()
     ]
     _refuse_above(options.most, (file for each in listed for file in each.wanted_files()))
     for each_listed in listed:
@@ -117,7 +123,7 @@ def _is_wanted(each: CollectedRun, options: FetchOptions) -> bool:
     more = any(largest is None or size <= largest for size in too_large.values())
     if _was_listed(each) and not (more or each.missing or options.again):
         return False
-    if each.job.state in {JobState.REJECTED, JobState.LOST, JobState.PURGED}:
+    if each.job.state in WITHOUT_OUTPUT:
         return False
     return each.job.state.ended or (options.partial and each.job.state is JobState.RUNNING)
 
@@ -126,13 +132,6 @@ def _was_listed(each: CollectedRun) -> bool:
     """Return whether everything that is to be fetched was listed after the run's job had ended."""
     here = each.outputs
     return here.complete and (here.job, here.patterns) == (each.job.id, each.patterns)
-
-
-def _by_remote(runs: Sequence[CollectedRun]) -> dict[Remote, list[CollectedRun]]:
-    remotes: dict[Remote, list[CollectedRun]] = {}
-    for each in runs:
-        remotes.setdefault(each.launch.remote, []).append(each)
-    return remotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,9 +311,7 @@ def _refuse_above(most: int | None, files: Iterable[_WantedFile]) -> None:
     total = sum(each.size for each in files)
     if most is None or total <= most:
         return
-    sizes: dict[str, list[int]] = {}
-    for each in files:
-        sizes.setdefault(each.pattern, []).append(each.size)
+    sizes = grouped((each.pattern, each.size) for each in files)
     largest = sorted(sizes, key=lambda pattern: -sum(sizes[pattern]))
     named = [f"{pattern}: {_amount(sizes[pattern])}" for pattern in largest[:SHOWN]]
     more = [f"{len(largest) - SHOWN} more patterns"] if len(largest) > SHOWN else []

@@ -14,12 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from pytest_remex.collect.sync import share
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import RELEASED_AGAIN, Job, JobState
 from pytest_remex.common.parts import RunJob
 from pytest_remex.common.protocol import Query, RunState
 from pytest_remex.display import Progress, counted, show_nothing, some_of
 from pytest_remex.errors import ConnectionLostError, RecordError, RemexError, UnreachableError
-from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun
 from pytest_remex.records.schema import Ended, RunRecord, Stage
 
@@ -84,14 +84,10 @@ def query(
         RecordError: A launch record cannot be written, and the options do not say otherwise.
 
     """
-    jobs: dict[str, Job] = {}
-    unknown: dict[Remote, list[RecordedRun]] = {}
-    for recorded in runs:
-        if job := _recorded_job(recorded):
-            jobs[recorded.run.directory] = job
-        else:
-            unknown.setdefault(recorded.launch.remote, []).append(recorded)
-    for remote, group in unknown.items():
+    runs = list(runs)
+    jobs = {each.run.directory: job for each in runs if (job := _recorded_job(each))}
+    unknown = [each for each in runs if each.run.directory not in jobs]
+    for remote, group in grouped((each.launch.remote, each) for each in unknown).items():
         answers = _query_remote(group, connect(remote), options)
         if options.explain:
             answers |= _upstream_failed(group, answers, connect(remote))

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex.collect.manifest import read_note, read_outputs, write_outputs
 from pytest_remex.collect.query import QueryOptions, query
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import ListedRun, RemovableRun
 from pytest_remex.common.paths import REMEX
 from pytest_remex.common.protocol import ListOutputs, Outputs, Remove, Removed
 from pytest_remex.common.typed_json import from_json
 from pytest_remex.io import replace_file, writing
-from pytest_remex.model import Remote
 from pytest_remex.records.index import RecordedRun, RunIndex
 
 if TYPE_CHECKING:
@@ -85,10 +85,11 @@ class PurgedRuns:
 
     def look_for(self, runs: Iterable[RecordedRun]) -> None:
         """Look for run directories. Raises `RemoteError` if a remote cannot be asked."""
-        wanted: dict[Remote, list[str]] = {}
-        for each in runs:
-            if each.run.directory not in self._looked_for:
-                wanted.setdefault(each.launch.remote, []).append(each.run.directory)
+        wanted = grouped(
+            (each.launch.remote, each.run.directory)
+            for each in runs
+            if each.run.directory not in self._looked_for
+        )
         for remote, directories in wanted.items():
             connection = self._connect(remote)
             listed = [ListedRun(directory, []) for directory in directories]
@@ -262,15 +263,14 @@ def _needed_by(names: Iterable[str], index: RunIndex, connect: Connect) -> dict[
 def _ask(
     runs: Iterable[RecordedRun], connect: Connect, *, only_measure: bool
 ) -> dict[str, Removed]:
-    by_remote: dict[Remote, list[RemovableRun]] = {}
-    for each in runs:
-        run, launch = each.run, each.launch
-        wanted = RemovableRun(run.directory, launch.token, run.commit.sha, run.job)
-        by_remote.setdefault(launch.remote, []).append(wanted)
     found: dict[str, Removed] = {}
-    for remote, wanted_runs in by_remote.items():
+    for remote, group in grouped((each.launch.remote, each) for each in runs).items():
+        wanted = [
+            RemovableRun(e.run.directory, e.launch.token, e.run.commit.sha, e.run.job)
+            for e in group
+        ]
         connection = connect(remote)
-        request = Remove(connection.remote.runs, wanted_runs, only_measure)
+        request = Remove(connection.remote.runs, wanted, only_measure)
         for event in connection.ask(request):
             if isinstance(event, Removed):
                 found[event.directory] = event

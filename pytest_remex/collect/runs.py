@@ -23,6 +23,9 @@ from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.sbatch.script import output_patterns, outside_outputs
 
+WITHOUT_OUTPUT = frozenset({JobState.REJECTED, JobState.LOST, JobState.PURGED})
+"""The states of runs that have no output on the cluster."""
+
 
 @dataclass(frozen=True, slots=True)
 class WantedRun:

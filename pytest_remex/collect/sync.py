@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_remex import names
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.paths import launch_record
 from pytest_remex.common.records import (
     AppendRecord,
@@ -139,11 +140,8 @@ def share(
         RecordError: A launch record cannot be written.
 
     """
-    by_record: dict[int, tuple[LaunchRecord, list[RecordedRun]]] = {}
-    for recorded in runs:
-        _, group = by_record.setdefault(id(recorded.record), (recorded.record, []))
-        group.append(recorded)
-    for record, group in by_record.values():
+    for group in grouped((id(each.record), each) for each in runs).values():
+        record = group[0].record
         journal = Journal.resume(record)
         try:
             journal.write(events(group))
@@ -171,10 +169,11 @@ def adopt(connection: Connection, launches: Path, known: Iterable[str]) -> list[
         RecordError: An addition cannot be written.
 
     """
-    found: dict[tuple[str, str], list[FoundRun]] = {}
-    for event in connection.ask(FindRuns(connection.remote.runs, sorted(known))):
-        if isinstance(event, FoundRun) and _is_of_its_launch(event):
-            found.setdefault((event.facts.launch, event.facts.token), []).append(event)
+    found = grouped(
+        ((event.facts.launch, event.facts.token), event)
+        for event in connection.ask(FindRuns(connection.remote.runs, sorted(known)))
+        if isinstance(event, FoundRun) and _is_of_its_launch(event)
+    )
     written = []
     for runs in found.values():
         usable = [each for each in runs if _is_usable(each, connection.remote, launches)]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pytest_remex.collect.failure import TAIL_LINES, job_cause, telling_line
 from pytest_remex.collect.manifest import JudgedNote, read_judged, write_judged
 from pytest_remex.collect.query import QueryOptions, query
-from pytest_remex.collect.runs import log_patterns
+from pytest_remex.collect.runs import WITHOUT_OUTPUT, log_patterns
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.common.parts import LogPart
 from pytest_remex.common.protocol import LogText, ReadLogs
@@ -49,16 +50,16 @@ def read_ends(
         RemoteError: A remote cannot be queried.
 
     """
-    parts: dict[Remote, list[LogPart]] = {}
-    for each in runs:
-        for pattern in log_patterns(each.run):
-            part = LogPart(each.run.directory, pattern, -most, most)
-            parts.setdefault(each.launch.remote, []).append(part)
-    found: dict[str, list[LogText]] = {}
-    for remote, wanted in parts.items():
-        for piece in _read(remote, wanted, connect):
-            found.setdefault(piece.directory, []).append(piece)
-    return found
+    parts = grouped(
+        (each.launch.remote, LogPart(each.run.directory, pattern, -most, most))
+        for each in runs
+        for pattern in log_patterns(each.run)
+    )
+    return grouped(
+        (piece.directory, piece)
+        for remote, wanted in parts.items()
+        for piece in _read(remote, wanted, connect)
+    )
 
 
 def text_of(pieces: Sequence[LogText]) -> str:
@@ -189,7 +190,7 @@ class OutputWatcher:
 
         """
         failed = [pair for pair in watched if pair[1].state.failed and not self._is_known(*pair)]
-        asked = [pair for pair in failed if pair[1].state not in _WITHOUT_OUTPUT][:MOST]
+        asked = [pair for pair in failed if pair[1].state not in WITHOUT_OUTPUT][:MOST]
         running = [pair for pair in watched if pair[1].state in _STARTED][:MOST]
         ends = read_ends([recorded for recorded, _ in [*asked, *running]], self._connect)
         texts = {name: text_of(pieces) for name, pieces in ends.items()}
@@ -198,7 +199,7 @@ class OutputWatcher:
             self._summaries[recorded.run.directory] = OutputSummary(text, last_line(text))
         for recorded, job in failed:
             text = texts.get(recorded.run.directory, "")
-            cause = "" if job.state in _WITHOUT_OUTPUT else job_cause(job, text)
+            cause = "" if job.state in WITHOUT_OUTPUT else job_cause(job, text)
             self._summaries[recorded.run.directory] = OutputSummary(text, telling_line(text), cause)
         for recorded, job in failed:
             self._keep(recorded, job, self._summaries[recorded.run.directory])
@@ -223,9 +224,6 @@ class OutputWatcher:
         with writing(folder):
             (folder / ".remex").mkdir(parents=True, exist_ok=True)
         write_judged(folder, JudgedNote(job=_SEEN + job.id, log=log, cause=summary.cause))
-
-
-_WITHOUT_OUTPUT = frozenset({JobState.REJECTED, JobState.LOST, JobState.PURGED})
 
 
 def estimate(jobs: Sequence[tuple[Job, float | None]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from pytest_remex.common.grouping import grouped
 from pytest_remex.config.settings import Addition, Settings
 from pytest_remex.errors import NamelistError
 from pytest_remex.namelists.namelist import Group, SettingTarget, numbered_groups, scan, split_name
@@ -66,9 +67,7 @@ def read_namelist(text: str) -> NamelistSettings:
     """
     whole = _with_group(text)
     groups = scan(whole)
-    found: dict[str, list[dict[str, object]]] = {}
-    for group in groups:
-        found.setdefault(group.name, []).append(_settings(whole, group))
+    found = grouped((group.name, _settings(whole, group)) for group in groups)
     if whole != text:
         return NamelistSettings(found[groups[0].name][0])
     return NamelistSettings(

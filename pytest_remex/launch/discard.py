@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from pytest_remex.common.claims import Discard, Discarded, NotDiscarded
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.protocol import Tidy
 from pytest_remex.display import counted, some_of
 from pytest_remex.errors import RecordError, RepositoryError
@@ -55,12 +56,10 @@ def discard(runs: Iterable[RecordedRun], repo: Repo, services: Services) -> Disc
         RemoteError: A remote cannot be asked.
 
     """
-    by_record: dict[int, tuple[LaunchRecord, list[RunRecord]]] = {}
-    for each in runs:
-        by_record.setdefault(id(each.record), (each.record, []))[1].append(each.run)
     found = DiscardedRuns()
-    for record, group in by_record.values():
-        directories = [run.directory for run in group]
+    for group in grouped((id(each.record), each) for each in runs).values():
+        record, its_runs = group[0].record, [each.run for each in group]
+        directories = [run.directory for run in its_runs]
         if record.owner:
             why = f"{record.owner} began to submit it: only they can cancel it"
             found.failed.update(dict.fromkeys(directories, why))
@@ -68,7 +67,7 @@ def discard(runs: Iterable[RecordedRun], repo: Repo, services: Services) -> Disc
         try:
             session = reopen(record, repo, services)
             with closing(session.journal):
-                _discard(session, group, found)
+                _discard(session, its_runs, found)
         except (RecordError, RepositoryError) as error:
             found.failed.update(dict.fromkeys(directories, str(error)))
     return found

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_remex.collect.compare import Comparison, compare
 from pytest_remex.collect.judge import JudgedRun, RunJudge
+from pytest_remex.common.grouping import grouped
 from pytest_remex.display import counted
 from pytest_remex.errors import RemexError
 from pytest_remex.model import REPLICATE
@@ -78,12 +79,10 @@ class AgainstReference:
         """Write the tables and pages of both sides."""
         from pytest_remex.tables.sweep_files import write_comparison  # noqa: PLC0415 - pandas
 
-        groups: dict[str, list[JudgedRun]] = {}
-        for each in (one for several in self._here.values() for one in several):
-            groups.setdefault(each.sweep.name, []).append(each)
+        ours = [one for several in self._here.values() for one in several]
         others = [one for several in self._there.values() for one in several]
         folders = []
-        for name, here in groups.items():
+        for name, here in grouped((each.sweep.name, each) for each in ours).items():
             there = [each for each in others if each.sweep.name == name]
             if not any(each.measures for each in (*here, *there)):
                 continue  # such as a build

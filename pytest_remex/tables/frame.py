@@ -10,6 +10,7 @@ import pandas as pd
 
 from pytest_remex.collect.compare import spread_of
 from pytest_remex.collect.recorder import read_curves
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError
 from pytest_remex.model import REPLICATE
@@ -202,11 +203,8 @@ def _spread(found: pd.DataFrame) -> pd.DataFrame:
     measures = [name for name in found.attrs["measures"] if _is_number(found[name])]
     columns = [map(repr, found[name]) for name in names]
     keys = list(zip(*columns, strict=True)) if columns else [()] * len(found)
-    places: dict[tuple[str, ...], list[int]] = {}
-    for place, key in enumerate(keys):
-        places.setdefault(key, []).append(place)
     rows = []
-    for several in places.values():
+    for several in grouped((key, place) for place, key in enumerate(keys)).values():
         group = found.iloc[several]
         row = {name: group[name].iloc[0] for name in names}
         for name in measures:

@@ -20,6 +20,7 @@ import pluggy
 from filelock import FileLock
 
 from pytest_remex.collect.judge import JudgedRun
+from pytest_remex.common.grouping import grouped
 from pytest_remex.display import Progress
 from pytest_remex.hooks import OURS, GuardedHooks, modules_of
 from pytest_remex.io import prepare_output_folder, replace_file, writing
@@ -27,7 +28,6 @@ from pytest_remex.names import function_of
 from pytest_remex.tables.rows import INDEX, LAUNCHES, PublishOptions, results_folder
 from pytest_remex.tables.stored import discard, recorded_rows, recorded_size
 from pytest_remex.tables.table import Table
-from pytest_remex.variant import Variant
 
 if TYPE_CHECKING:
     from pytest_remex.report import Portable
@@ -96,9 +96,7 @@ def publish(
         RemexError: They cannot be made or written; the message says why.
 
     """
-    by_sweep: dict[tuple[str, Variant], list[JudgedRun]] = {}
-    for each in judged:
-        by_sweep.setdefault((each.sweep.name, each.variant), []).append(each)
+    by_sweep = grouped(((each.sweep.name, each.variant), each) for each in judged)
     prepare_output_folder(options.output)
     lock = FileLock(options.output / ".collect.lock")
     with writing(lock.lock_file):

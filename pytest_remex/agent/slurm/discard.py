@@ -13,6 +13,7 @@ from pytest_remex.agent.slurm.submit import PATIENCE
 from pytest_remex.agent.submissions import LocatedSubmission
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common.claims import Discard
+from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import JobId, number_of
 from pytest_remex.common.redact import redact
 
@@ -63,11 +64,9 @@ def _resolved(
 
 def _end(slurm: SlurmClient, jobs: List[SubmittedJob], why: str, reply: Reply) -> None:
     """Cancel the jobs that are held and ours, and answer for all runs."""
-    by_cluster: Dict[str, List[SubmittedJob]] = {}
     for submission, job in jobs:
         groups.note_jobs(submission, job)
-        by_cluster.setdefault(JobId.parse(job).cluster, []).append((submission, job))
-    for cluster, some in by_cluster.items():
+    for cluster, some in grouped((JobId.parse(job[1]).cluster, job) for job in jobs).items():
         reply.raise_if_disconnected()
         ended = _cancelled(slurm, some, cluster)
         for submission, job in some:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from pytest_remex.common.grouping import grouped
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.inlists import group_values, load
 from pytest_remex.known_files import files_now
@@ -370,7 +371,5 @@ def _number(match: re.Match[str]) -> int:
 def _by_key(given: Iterable[Origin]) -> dict[str, tuple[Origin, ...]]:
     known = list(given)
     arrays = {one.name for one in known if one.subscript}
-    found: dict[str, list[Origin]] = {}
-    for one in known:
-        found.setdefault(key_of(one.name, one.subscript, arrays), []).append(one)
+    found = grouped((key_of(one.name, one.subscript, arrays), one) for one in known)
     return {key: tuple(each) for key, each in found.items()}

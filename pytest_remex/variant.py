@@ -32,10 +32,6 @@ class Variant(NamedTuple):
         """Return whether the command line replaces what the sweeps say."""
         return self != GRID
 
-    def branch_of(self, branch: str) -> str:
-        """Return the base for a sweep whose own one is `branch`."""
-        return self.base or branch
-
     @property
     def texts(self) -> str:
         """Its values as one text, for a check that they can be shown."""

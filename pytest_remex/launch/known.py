@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pytest_remex.collect.sync import RemoteCommits, may_hold_records, sync
@@ -87,10 +87,6 @@ class KnownLaunches:
             self._copy_records(remote)
         self._build_index()
 
-    def runs(self) -> Iterator[RecordedRun]:
-        """Return the runs of all records, the newest first."""
-        return self.index.newest_first()
-
     @property
     def newest_launch(self) -> str:
         """The id of the newest launch; empty if there is none."""
@@ -121,10 +117,6 @@ class KnownLaunches:
         is_incomplete = run is not None and self.recognizer.is_incomplete(run)
         known = KnownRuns(run, earlier, recipes=recipes, is_incomplete=is_incomplete)
         return known.with_notes(self._folders.runs)
-
-    def newest(self, prepared: Prepared) -> RecordedRun | None:
-        """Return the newest run of an experiment, even if it was refused or rejected."""
-        return self.recognizer.newest(prepared)
 
     def has_base(self, base: str) -> bool:
         """Return whether a repository of this command has a commit."""

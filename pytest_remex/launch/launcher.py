@@ -91,7 +91,7 @@ class Launcher:
             return session.recorded(candidate.sha) if session else None
         known = candidate.known.run
         if known is None or known.launch.id != outcome.launch:
-            known = self.known.newest(candidate.prepared)
+            known = self.known.recognizer.newest(candidate.prepared)
         if known is None or known.launch.id != outcome.launch:
             return None
         return RecordedRun(known.record, known.run._replace(job=outcome.job))

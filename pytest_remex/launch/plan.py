@@ -245,7 +245,7 @@ class JobStates:
     def _ask(self, place: Remote) -> None:
         runs = [
             (each, place)
-            for each in self._known.runs()
+            for each in self._known.index.newest_first()
             if each.run.stage is Stage.RELEASED
             and each.run.final is None
             and each.launch.remote.is_same_place(place)

@@ -149,10 +149,10 @@ class ExperimentQueue:
             candidate.resumed = candidate.known.run
         elif candidate.decision is Decision.RETRY and candidate.known.is_useless:
             candidate.make_by(candidate.known.recipe_after(None))
+        recognizer = self._known.recognizer
         if candidate.resumed is None:
-            candidate.previous = self._known.newest(candidate.prepared)
+            candidate.previous = recognizer.newest(candidate.prepared)
         else:
-            recognizer = self._known.recognizer
             candidate.previous = recognizer.failed_before(candidate.resumed, candidate.prepared)
 
 

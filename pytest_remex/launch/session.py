@@ -250,7 +250,7 @@ def launch_of(candidate: Candidate, name: str, token: str) -> Launch:
         id=name,
         token=token,
         name=sweep.name,
-        branch=variant.branch_of(sweep.branch),
+        branch=variant.base or sweep.branch,
         base=candidate.prepared.commit.base,
         base_config=sweep.base_config,
         fetch=sweep.fetch,

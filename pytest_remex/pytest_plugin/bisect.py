@@ -24,10 +24,8 @@ from pytest_remex.pytest_plugin.items import in_variant, point_of, sweep_for
 from pytest_remex.pytest_plugin.mode import NOT_ENDED, Mode, ModeContext
 from pytest_remex.pytest_plugin.stages import ADDED
 from pytest_remex.pytest_plugin.submit import SubmitMode
-from pytest_remex.records.copies import read_all_copies
+from pytest_remex.records.copies import read_all
 from pytest_remex.records.index import RunIndex
-from pytest_remex.records.merge import merged
-from pytest_remex.records.store import read_records
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.history import history
 
@@ -153,8 +151,7 @@ class BisectMode(Mode):
 
     def _judge(self) -> None:
         """Judge what has a run and was not judged by this command."""
-        launches = self.settings.launches
-        index = RunIndex(merged([*read_records(launches), *read_all_copies(launches)]))
+        index = RunIndex(read_all(self.settings.launches))
         items = []
         for node, search in self._searches.items():
             for place in search.open:

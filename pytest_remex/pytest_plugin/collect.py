@@ -28,9 +28,9 @@ from pytest_remex.display import counted, some_of
 from pytest_remex.errors import RemexError
 from pytest_remex.model import Remote, Repo
 from pytest_remex.names import function_of
+from pytest_remex.pytest_plugin import handover
 from pytest_remex.pytest_plugin.against import AgainstReference
 from pytest_remex.pytest_plugin.anchor import node_of
-from pytest_remex.pytest_plugin.handover import DIED, detach, has_died, has_verdict
 from pytest_remex.pytest_plugin.item_outcomes import failing_plainly, log_reports
 from pytest_remex.pytest_plugin.items import (
     PARAMETERS,
@@ -42,7 +42,6 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.judging import Judging
 from pytest_remex.pytest_plugin.mode import NOT_ENDED, Mode, ModeContext, stopped_after
 from pytest_remex.pytest_plugin.options import Settings
-from pytest_remex.pytest_plugin.processes import NoOtherProcesses, OtherProcesses
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
 from pytest_remex.pytest_plugin.terminal import PATHS
 from pytest_remex.records.index import RecordedRun
@@ -65,8 +64,8 @@ class CollectMode(Mode):
         """The runs that those came after, and that were not selected."""
         noted: FunctionParameters | None = config.pluginmanager.get_plugin(PARAMETERS)
         self._noted = noted or FunctionParameters()
-        workers: OtherProcesses | None = config.pluginmanager.get_plugin(WORKERS)
-        self._processes = workers or NoOtherProcesses()
+        workers: handover.OtherProcesses | None = config.pluginmanager.get_plugin(WORKERS)
+        self._processes = workers or handover.NoOtherProcesses()
         self._processes.expect(context.session.items, terminal.note)
         self._judging = Judging(config, settings, terminal.note, self._processes.collect)
         self._reports: dict[str, Mapping[str | None, pytest.TestReport]] = {}
@@ -171,18 +170,18 @@ class CollectMode(Mode):
 
     def _take(self, item: pytest.Function, reports: Sequence[pytest.TestReport]) -> None:
         """Take the verdict of another process, or that it died."""
-        is_judged, is_dead = has_verdict(reports), has_died(reports)
+        is_judged, is_dead = handover.has_verdict(reports), handover.has_died(reports)
         if not (is_judged or is_dead):
             return
         judge = self._judging.begin(item, self._collected[item.nodeid])
         for report in reports:
-            judge.result, notes = detach(report, judge.result)
+            judge.result, notes = handover.detach(report, judge.result)
             for note in notes:
                 self.terminal.note(note)
         if judge.result.note_changed:  # so the tables will be written, and others judge meanwhile
             self._processes.tables.begin()
         if is_dead:
-            self._judging.conclude_dead(item, DIED)
+            self._judging.conclude_dead(item, handover.DIED)
         self._judging.note(item)
 
     def finish(self) -> None:

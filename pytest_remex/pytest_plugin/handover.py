@@ -1,6 +1,7 @@
-"""Messages between the processes of a collect: the runs to judge, and the verdicts.
+"""The processes of a collect: what the one that fetches sees of the others, and their messages.
 
-They are JSON in ASCII, so any file name and any output of a job can be sent.
+The messages are the runs to judge, and the verdicts: JSON in ASCII, so any file name and any output
+of a job can be sent.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 import pytest
@@ -21,6 +23,7 @@ from pytest_remex.collect.manifest import JudgedNote
 from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import Job
 from pytest_remex.common.typed_json import from_json, to_json
+from pytest_remex.tables.publish import TablesImport
 
 DIED = (
     "the process that judged this ended without a verdict: it crashed, was killed, or the memory "
@@ -58,6 +61,49 @@ class Collect:
         """Return the collect that another process began, from its text."""
         data = json.loads(text)
         return cls(data["id"], data["code"], Path(data["runs"]))
+
+
+class OtherProcesses(Protocol):
+    """The processes that judge runs for the one that collects."""
+
+    collect: Collect
+    """The collect that they are a part of."""
+    tables: TablesImport
+    """The import of what writes tables, which is begun while this process waits."""
+
+    def expect(self, items: Sequence[pytest.Item], tell: Callable[[str], None]) -> None:
+        """Take in the items of the collect, and whom to tell notes for the user."""
+
+    def add(self, runs: Mapping[str, CollectedRun], needs_check: Callable[[str], bool]) -> None:
+        """Have runs judged, by node id, as far as their checks have to run."""
+
+    def wait_for(self, item: pytest.Item) -> Sequence[pytest.TestReport] | None:
+        """Wait for an item's reports; None if it has to be judged by this process."""
+
+    def close(self) -> Sequence[pytest.Item]:
+        """End all processes, and return the items whose verdicts were not waited for."""
+
+
+class NoOtherProcesses:
+    """Those of a collect that judges all runs in its own process."""
+
+    def __init__(self) -> None:
+        self.collect = Collect.new()
+        self.tables = TablesImport()
+
+    def expect(self, _items: Sequence[pytest.Item], _tell: Callable[[str], None]) -> None:
+        """Expect nothing."""
+
+    def add(self, _runs: Mapping[str, CollectedRun], _needs_check: Callable[[str], bool]) -> None:
+        """Leave all to this process, whose checks must not be watched while it imports."""
+        self.tables.wait()
+
+    def wait_for(self, _item: pytest.Item) -> None:
+        """Return that an item has to be judged by this process."""
+
+    def close(self) -> Sequence[pytest.Item]:
+        """Return that nothing was left."""
+        return ()
 
 
 def append_runs(path: Path, runs: Mapping[str, CollectedRun]) -> None:

@@ -47,8 +47,8 @@ class PlanMode(Mode):
         with failing_plainly(item.session):
             for message in self._plan.known.read_if_reachable(repo, remote):
                 self.terminal.note(message)
-            runs, local = self._plan.known.runs, remote.host is None
-            self._replicates.add_items(item, runs, local=local)
+            index, local = self._plan.known.index, remote.host is None
+            self._replicates.add_items(item, index, local=local)
         self._replicates.skip_unknown(item)
         planned = self._plan.decide(prepared)
         self._use_recipe(item, planned)

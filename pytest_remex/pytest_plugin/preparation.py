@@ -142,7 +142,10 @@ class Preparer:
         """Return the rules for the inputs of an experiment's sweep."""
         key = item.path, item.function
         if key not in self._rules:
-            self._rules[key] = _rules_of(item)
+            config = item.config
+            sweeps = [config.rootpath / path for path in config.getini("remex_sweeps")]
+            files, control = [item.path, *sweeps], config.getini("remex_control")
+            self._rules[key] = rules_of(sweep_for(item), files, _scripts_beside(item), control)
         return self._rules[key]
 
     def _has_upstream(self, item: pytest.Function) -> bool:
@@ -192,13 +195,6 @@ def refuse_without_upstream(prepared: Prepared) -> None:
             f"{before.sweep.name}[{before.id}], which it comes after, was not prepared: see "
             f"what is said of that"
         )
-
-
-def _rules_of(item: pytest.Function) -> InputRules:
-    config = item.config
-    sweeps = [config.rootpath / path for path in config.getini("remex_sweeps")]
-    control = config.getini("remex_control")
-    return rules_of(sweep_for(item), [item.path, *sweeps], _scripts_beside(item), control)
 
 
 def _scripts_beside(item: pytest.Function) -> frozenset[str]:

@@ -6,7 +6,7 @@ are known only once a mode has connected: then items are added to the running se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -33,7 +33,7 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.stages import ADDED, COLLECTED, Key, key_of, key_of_item
 from pytest_remex.records.added import Replicates, points_with_added, without_replicate
 from pytest_remex.records.copies import FOLDER
-from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.store import SUFFIX, LaunchRecord, read_record, record_files
 from pytest_remex.repo.git import Git
 from pytest_remex.sweep import upstream_at
@@ -132,14 +132,12 @@ class AskedReplicates:
         self._again = again
         self._known: set[tuple[object, Variant, Key]] = set()
 
-    def add_items(
-        self, item: pytest.Function, runs: Callable[[], Iterable[RecordedRun]], *, local: bool
-    ) -> bool:
+    def add_items(self, item: pytest.Function, index: RunIndex, *, local: bool) -> bool:
         """Add items if an item is the first on its remote; return whether there are more now.
 
         Args:
             item: The item.
-            runs: Returns the runs of the launch records, the newest first.
+            index: The runs of the launch records.
             local: Whether that place is this machine.
 
         Raises:
@@ -149,7 +147,7 @@ class AskedReplicates:
         group = self._groups.pop(place_key(item), None) if self._groups else None
         if group is None:
             return False
-        known = list(runs())
+        known = list(index.newest_first())
         new = add_recorded(self._session, group, known, local=local)
         for variant, items in grouped((variant_of(each), each) for each in group).items():
             here = [each for each in known if each.is_here(local=local) and each.is_of(variant)]

@@ -187,8 +187,8 @@ class SubmitMode(Mode):
         __tracebackhide__ = True
         session = self.session
         with failing_plainly(session):
-            runs, local = self._submitter.known.runs, remote.host is None
-            if self._replicates.add_items(item, runs, local=local):
+            index, local = self._submitter.known.index, remote.host is None
+            if self._replicates.add_items(item, index, local=local):
                 self._submitter.expect(len(experiments(session.items)))
         self._replicates.skip_unknown(item)
 

@@ -18,7 +18,7 @@ from _pytest.pathlib import bestrelpath
 from pytest_remex.display import Progress, ask_at_terminal, clean
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.anchor import Anchor, anchor_of
+from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.endings import SUMMARY_WRITTEN
 from pytest_remex.pytest_plugin.item_outcomes import Markup
 from pytest_remex.pytest_plugin.items import has_mode
@@ -78,8 +78,12 @@ class Terminal:
         self._notes: dict[str, str] = {}
         self._lines: list[tuple[str, Markup]] = []
         self._targets: dict[Remote, None] = {}
-        if anchor_of(config).moved_to is not None:
-            self._note_old_output(anchor_of(config))
+        anchor = anchor_of(config)
+        if anchor.moved_to is not None:
+            self.note(
+                f"using {anchor.output}, made by an earlier release; a new project would use "
+                f"{anchor.moved_to}"
+            )
 
     def note(self, text: str, about: str | None = None) -> None:
         """Store a warning for the end; equal ones, or those `about` the same, are shown once."""
@@ -222,12 +226,6 @@ class Terminal:
         """Ask the user at the terminal, bypassing pytest's capture."""
         with self._between_letters():
             return ask_at_terminal(clean(text), echo=echo)
-
-    def _note_old_output(self, anchor: Anchor) -> None:
-        self.note(
-            f"using {anchor.output}, made by an earlier release; a new project would use "
-            f"{anchor.moved_to}"
-        )
 
     def _is_interactive(self) -> bool:
         # sys.stdout is pytest's capture here; only its reporter knows the real output

@@ -22,12 +22,14 @@ from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.io import prepare_output_folder, reading, writing
 from pytest_remex.model import Remote
 from pytest_remex.records.launch import FORMAT, launch_from_json
+from pytest_remex.records.merge import merged
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.records.store import (
     ADDED,
     LaunchRecord,
     is_addition,
     read_record,
+    read_records,
     record_files,
     record_path,
 )
@@ -120,15 +122,16 @@ class Copies(NamedTuple):
                 yield path
 
 
-def read_all_copies(launches: Path) -> list[LaunchRecord]:
-    """Return the copies of all remotes' records, unchanged: for reading, not for reaching runs.
+def read_all(launches: Path) -> list[LaunchRecord]:
+    """Return our own records, and the copies of all remotes': for reading, not for reaching runs.
 
     Raises:
-        RecordError: A copy has a newer format.
+        RecordError: A record has a newer format, or one of our own is damaged.
 
     """
     folders = sorted((launches.parent / FOLDER).glob("*/"))
-    return [record for folder in folders for record in _read(folder, launches, None)[0]]
+    copies = [record for folder in folders for record in _read(folder, launches, None)[0]]
+    return merged([*read_records(launches), *copies])
 
 
 def additions_besides(launches: Path, known: Iterable[LaunchRecord]) -> list[LaunchRecord]:
@@ -139,7 +142,7 @@ def additions_besides(launches: Path, known: Iterable[LaunchRecord]) -> list[Lau
 
 
 def packed(name: str, start: int, data: bytes) -> RecordPart:
-    """Return a part of a record, encoded for the connection; `NO_PART` if it has no bytes."""
+    """Return a part of a record, encoded for the connection; an empty one for no bytes."""
     if not data:
         return RecordPart()
     return RecordPart(name, start, base64.b64encode(zlib.compress(data, 6)).decode("ascii"))

@@ -17,10 +17,8 @@ from pytest_remex.errors import RemexError
 from pytest_remex.experiment import Experiment, Run
 from pytest_remex.model import Config, Value
 from pytest_remex.names import LAST_COLUMNS
-from pytest_remex.records.copies import read_all_copies
+from pytest_remex.records.copies import read_all
 from pytest_remex.records.index import RecordedRun, own_config
-from pytest_remex.records.merge import merged
-from pytest_remex.records.store import read_records
 from pytest_remex.tables.readers import hooks_of
 from pytest_remex.tables.rows import plain
 from pytest_remex.tables.stored import CONFIG, all_sweeps, find_tables, read_tables
@@ -187,7 +185,7 @@ def _recorded(folders: Sequence[Path]) -> list[RecordedRun]:
     launches = folders[0].parents[1] / "launches"
     recorded = {
         run.directory: RecordedRun(record, run)
-        for record in merged([*read_records(launches), *read_all_copies(launches)])
+        for record in read_all(launches)
         for run in record.runs.values()
     }
     for folder in folders:

@@ -220,32 +220,23 @@ class KeyAgent(AgentSSH):
         self._socket.close()
 
 
-class AgentForwarding:
-    """Lets programs on the cluster use the key agent here, as ForwardAgent asks for.
+def connect_to_agent(path: str, channel: paramiko.Channel) -> None:
+    """Connect a program on the cluster to the key agent here, as ForwardAgent asks for.
 
     Args:
         path: The key agent's socket.
+        channel: From the program, as paramiko opens it in its own thread.
     """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def offer(self, channel: paramiko.Channel) -> None:
-        """Offer the key agent to the program that a channel will run."""
-        channel.request_forward_agent(self._connect)
-
-    def _connect(self, channel: paramiko.Channel) -> None:
-        """Connect a program to the key agent; paramiko calls this in its own thread."""
-        agent = socket.socket(socket.AF_UNIX)
-        try:
-            agent.connect(self._path)
-        except OSError:
-            agent.close()
-            channel.close()
-            return
-        for source, sink in ((channel, agent), (agent, channel)):
-            name = "remex-forward-agent"
-            threading.Thread(target=_carry, args=(source, sink), name=name, daemon=True).start()
+    agent = socket.socket(socket.AF_UNIX)
+    try:
+        agent.connect(path)
+    except OSError:
+        agent.close()
+        channel.close()
+        return
+    for source, sink in ((channel, agent), (agent, channel)):
+        name = "remex-forward-agent"
+        threading.Thread(target=_carry, args=(source, sink), name=name, daemon=True).start()
 
 
 _End = paramiko.Channel | socket.socket

@@ -65,8 +65,23 @@ class LocalTransport:
         return LocalChannel([sys.executable, *options, "-S", "-I", "-u", "-c", program], folder)
 
     def copy(self, transfer: Transfer) -> None:
-        """See `Transport`. Unchanged files are copied too: to compare them costs as much."""
-        _copy(transfer)
+        """See `Transport`. Files behind a symbolic link are skipped too.
+
+        Unchanged files are copied too: to compare them costs as much.
+        """
+        source = FilesBelow(transfer.source)
+        if not source.exists():
+            raise RemoteError(f"the runs folder {transfer.source} cannot be read: check remex_runs")
+        folders = FolderMaker(transfer.staging)
+        started = time.monotonic()
+        files = size = 0
+        for name in transfer.names:
+            *parents, last = name.split("/")
+            if (opened := source.open(name)) is not None:
+                part, target = transfer.staging / STAGING, folders.make(tuple(parents)) / last
+                size += _copy_file(opened, source.path(name), part, target)
+                files += 1
+                transfer.report(TransferProgress.since(started, files, size))
 
     def close(self) -> None:
         """See `Transport`; there is no connection."""
@@ -136,23 +151,6 @@ def _read(stream: IO[bytes] | None) -> bytes:
     if not data:
         stream.close()
     return data
-
-
-def _copy(transfer: Transfer) -> None:
-    """Copy files; skip those that are missing, unreadable, or behind a symbolic link."""
-    source = FilesBelow(transfer.source)
-    if not source.exists():
-        raise RemoteError(f"the runs folder {transfer.source} cannot be read: check remex_runs")
-    folders = FolderMaker(transfer.staging)
-    started = time.monotonic()
-    files = size = 0
-    for name in transfer.names:
-        *parents, last = name.split("/")
-        if (opened := source.open(name)) is not None:
-            part, target = transfer.staging / STAGING, folders.make(tuple(parents)) / last
-            size += _copy_file(opened, source.path(name), part, target)
-            files += 1
-            transfer.report(TransferProgress.since(started, files, size))
 
 
 def _copy_file(opened: int, source: str, part: Path, target: Path) -> int:

@@ -20,7 +20,7 @@ from paramiko.ssh_exception import NoValidConnectionsError
 
 from pytest_remex.errors import RemoteError, UnreachableError
 from pytest_remex.io import AGAIN
-from pytest_remex.transport.authentication import AgentForwarding, Login
+from pytest_remex.transport.authentication import Login, connect_to_agent
 from pytest_remex.transport.base import CHUNK, FABRIC, LOGIN_PAUSES, NoChannelError, retried
 from pytest_remex.transport.known_hosts import KnownHostsPolicy
 from pytest_remex.transport.login_shell import LINGER, ShellTransport
@@ -187,8 +187,7 @@ def log_in(
             idle_timeout=idle_timeout,
             close=opened.pop_all().close,
         )
-        if (agent := hosts[-1].forwarded_agent) is not None:
-            transport.forward(AgentForwarding(agent))
+        transport.key_agent = hosts[-1].forwarded_agent
         return transport
 
 
@@ -354,11 +353,8 @@ class SshTransport(ShellTransport):
         super().__init__(remote, notify, idle_timeout=idle_timeout)
         self._ssh = ssh
         self._close = close
-        self._forwarding: AgentForwarding | None = None
-
-    def forward(self, forwarding: AgentForwarding) -> None:
-        """Let the programs that are started from now on use a key agent here."""
-        self._forwarding = forwarding
+        self.key_agent: str | None = None
+        """The socket of the key agent here that programs there may use."""
 
     def close(self) -> None:
         """Log out of each host on the way."""
@@ -368,8 +364,8 @@ class SshTransport(ShellTransport):
         try:
             channel = self._ssh.open_session(window_size=WINDOW, timeout=self._idle_timeout)
             with break_after(self._idle_timeout, self._ssh):
-                if self._forwarding is not None:
-                    self._forwarding.offer(channel)
+                if self.key_agent is not None:
+                    channel.request_forward_agent(partial(connect_to_agent, self.key_agent))
                 channel.exec_command(command)
         except paramiko.ChannelException as error:
             raise NoChannelError(

@@ -62,7 +62,8 @@ class InputTree:
             for path, blob in files.items()
             if inputs.is_input(_matched(path, blob.mode))
         ]
-        self._left_out = tuple(_topmost(set(files).difference(self._sizes), folders(self._sizes)))
+        self.left_out = tuple(_topmost(set(files).difference(self._sizes), folders(self._sizes)))
+        """The base's files and folders that run directories do not contain, each folder once."""
         if script is not None and files[inputs.script].mode != LINK:
             entries.append(self._script_entry(files[inputs.script], script))
         self._tree = Tree(entries, self._hash)
@@ -100,11 +101,6 @@ class InputTree:
     def holds(self, path: str) -> bool:
         """Return whether run directories contain a file or folder of the base, or part of it."""
         return any(within([os.fsencode(path.strip("/"))], self._sizes))
-
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """The base's files and folders that run directories do not contain, each folder once."""
-        return self._left_out
 
     def footprint(self, edits: Iterable[Edit] = (), shared: Sequence[str] = ()) -> Footprint:
         """Return a run directory's size; without declared inputs it holds the whole commit.

@@ -52,14 +52,15 @@ class Scratch:
         self._worktree = Worktree(repository, base)
         self.path = self._worktree.path
         self._root = os.fsencode(self.path)
-        self._files = files
+        self.files = files
+        """The files of the base, by path."""
         # git has only the name of a submodule's commit: its folder is empty, as in run directories
-        modules = {path for path, blob in self._files.items() if blob.mode == SUBMODULE}
-        self._written = self._files.keys() - modules
-        self._folders = sorted(folders(self._files) | modules)
+        modules = {path for path, blob in self.files.items() if blob.mode == SUBMODULE}
+        self._written = self.files.keys() - modules
+        self._folders = sorted(folders(self.files) | modules)
         self._pins = Pins(self._root, self._written, self._folders)
         self._blobs = Blobs(repository)
-        blobs = self._files.items()
+        blobs = self.files.items()
         self._links = {path: self._blobs.read(blob) for path, blob in blobs if blob.mode == LINK}
         self._leaving = leaving(self._links)
         self._blocked = {
@@ -69,11 +70,6 @@ class Scratch:
         self._ignored = _Ignored(repository, self.path, self._worktree.home)
         self._checked_out = False
         self._fill()
-
-    @property
-    def files(self) -> Mapping[bytes, Blob]:
-        """The files of the base, by path."""
-        return self._files
 
     def checkout(self) -> Path:
         """Return the checkout's folder, for a patch to edit."""
@@ -86,7 +82,7 @@ class Scratch:
         Raises `SweepError` if the path goes through a link that leaves the checkout.
         """
         given = os.fsencode(name)
-        blob = self._files.get(given)
+        blob = self.files.get(given)
         if blob is not None and blob.mode != LINK and self._pins.is_unchanged(given):
             return self._blobs.read(blob)
         self._refuse_lost_root()
@@ -129,7 +125,7 @@ class Scratch:
 
     def original(self, path: bytes) -> bytes:
         """Return a file's bytes in the base; empty if the base does not have it."""
-        blob = self._files.get(path)
+        blob = self.files.get(path)
         return b"" if blob is None else self._blobs.read(blob)
 
     def close(self) -> None:
@@ -230,14 +226,14 @@ class Scratch:
     def _fill(self) -> None:
         for folder in self._folders:
             (self.path / os.fsdecode(folder)).mkdir(exist_ok=True)
-        for path in self._files:
+        for path in self.files:
             if path in self._written:
                 self._write(path)
         for folder in self._folders:
             self._pins.pin(folder)
 
     def _write(self, path: bytes) -> None:
-        blob, full = self._files[path], self._pins.full(path)
+        blob, full = self.files[path], self._pins.full(path)
         if blob.mode == LINK:
             os.symlink(self._targets[path], full)
         else:

@@ -62,10 +62,11 @@ def parse_header(text: bytes | str, script: str = SCRIPT) -> Header:
             array, a heterogeneous job, another working directory, or sbatch to wait.
 
     """
+    if isinstance(text, bytes):
+        text = text.decode(errors="surrogateescape")
     try:
-        return _parsed(
-            text.decode(errors="surrogateescape") if isinstance(text, bytes) else text, script
-        )
+        lines = header_lines(text)
+        return _header(lines, text.partition("\n")[0].rstrip(), read_options(lines), script)
     except SweepError as error:
         raise SweepError(f"{script}: {error}") from None
 
@@ -96,11 +97,6 @@ def overridden(header: Header, words: Sequence[str]) -> Header:
         return header
     options = read_options([*header.lines, as_line(words)])
     return _header(header.lines, header.shebang, options, header.script)
-
-
-def _parsed(text: str, script: str) -> Header:
-    lines = header_lines(text)
-    return _header(lines, text.partition("\n")[0].rstrip(), read_options(lines), script)
 
 
 def _header(

@@ -245,7 +245,7 @@ def _keep_track(session: pytest.Session, items: Sequence[pytest.Function]) -> No
     if (path := config.option.remex_json) is not None:
         from pytest_remex.pytest_plugin.facts import FactsFile  # noqa: PLC0415 - few ask for it
 
-        config.pluginmanager.register(FactsFile(config, path.absolute()), "remex-facts")
+        config.pluginmanager.register(FactsFile(path.absolute()), "remex-facts")
 
 
 def _put_in_order(session: pytest.Session) -> None:

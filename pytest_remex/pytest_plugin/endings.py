@@ -113,27 +113,23 @@ class ExamplesOfFailures:
     except for the ids of their points.
 
     Args:
-        config: The config of the pytest run.
         causes: Returns the cause of each failure that has one, by node id.
 
     """
 
-    def __init__(self, config: pytest.Config, causes: Callable[[], dict[str, str]]) -> None:
-        self._config = config
+    def __init__(self, causes: Callable[[], dict[str, str]]) -> None:
         self._causes = causes
+        self._stats: dict[str, list[Any]] = {}
         self._all: dict[str, list[pytest.TestReport]] = {}
         self._places: list[tuple[pytest.TestReport, tuple[str, int | None, str]]] = []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_terminal_summary(self) -> Generator[None]:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Generator[None]:
         """Show only the examples to pytest while it prints failures in full, at the beginning."""
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is None:
-            return (yield)
-        kinds = [kind for kind in ("failed", "error") if reporter.stats.get(kind)]
-        self._all = {kind: reporter.stats[kind] for kind in kinds}
+        self._stats = stats = terminalreporter.stats
+        self._all = {kind: stats[kind] for kind in ("failed", "error") if stats.get(kind)}
         for kind, reports in self._all.items():
-            reporter.stats[kind] = self._examples(reports)
+            stats[kind] = self._examples(reports)
         try:
             return (yield)
         finally:
@@ -141,9 +137,7 @@ class ExamplesOfFailures:
 
     def show_all(self) -> None:
         """Show all failures to pytest again; call this before it prints the short lines."""
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            reporter.stats.update(self._all)
+        self._stats.update(self._all)
         for report, place in self._places:
             report.location = place
         self._places = []

@@ -74,13 +74,11 @@ class FactsFile:
     """The plugin that writes the file of --remex-json: a list with one object per experiment.
 
     Args:
-        config: The config of the pytest run.
         path: The file.
 
     """
 
-    def __init__(self, config: pytest.Config, path: Path) -> None:
-        self._config = config
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._outcomes: dict[str, tuple[str, str]] = {}
         self._error = ""
@@ -103,11 +101,10 @@ class FactsFile:
             if session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Report if the file could not be written."""
-        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-        if self._error and reporter is not None:
-            reporter.write_line(self._error, red=True)
+        if self._error:
+            terminalreporter.write_line(self._error, red=True)
 
     def _row(self, item: pytest.Item) -> dict[str, Any]:
         outcome, why = self._outcomes.get(item.nodeid, ("", ""))

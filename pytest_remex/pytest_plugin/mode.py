@@ -144,7 +144,7 @@ def start(session: pytest.Session, items: Sequence[pytest.Function]) -> None:
     mode: Mode = make(context, items)
     examples = None
     if context.settings.mode in SHOWS_EXAMPLES:
-        examples = ExamplesOfFailures(context.config, mode.causes)
+        examples = ExamplesOfFailures(mode.causes)
         context.config.pluginmanager.register(examples, "remex-failures")
     context.config.pluginmanager.register(ModeHooks(mode, examples), "remex-mode-hooks")
     context.config.pluginmanager.register(mode, MODE)

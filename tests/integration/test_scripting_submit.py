@@ -9,6 +9,7 @@ import sys
 SCRIPT = """
 import json
 import sys
+import warnings
 
 sys.modules["pytest"] = sys.modules["_pytest"] = None  # cannot be imported
 from pytest_remex import Remote, Repo
@@ -16,6 +17,7 @@ from pytest_remex.errors import RemexError
 from pytest_remex.scripting import submit
 
 options = json.loads(sys.argv[1])
+warnings.showwarning = lambda warning, *_: print(json.dumps(str(warning)))
 try:
     jobs = submit(
         "sweeps.py", repo=Repo("."), remote=Remote(None, runs="remex-output/local"), **options
@@ -30,9 +32,15 @@ else:
 
 
 def submit(project, **options):
-    """Run the script in a process of its own; return what it printed."""
+    """Run the script in a process of its own; return what it printed, which is no warning."""
+    (printed,) = printed_by_submit(project, **options)
+    return printed
+
+
+def printed_by_submit(project, **options):
+    """Run the script in a process of its own; return its warnings, then what it printed."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SCRIPT, json.dumps(options)],
+        [sys.executable, "-W", "always", "-c", SCRIPT, json.dumps(options)],
         cwd=project.path,
         env={**os.environ, "HOME": str(project.path)},
         capture_output=True,
@@ -41,7 +49,7 @@ def submit(project, **options):
         check=False,
     )
     assert not done.stderr, done.stderr
-    return json.loads(done.stdout)
+    return list(map(json.loads, done.stdout.splitlines()))
 
 
 def nodes(points, *, new, first=1):
@@ -192,3 +200,46 @@ def test_unusable_place(project):
     assert str(project.runs) in submit(project)
     project.runs.unlink()
     assert [job[2] for job in submit(project)] == ["1", "2", "3"]
+
+
+def test_retry_of_what_was_not_judged(project):
+    """Without verdicts of a collect, `check` does not guess: a warning says what to run first."""
+    submit(project)
+    project.wait()
+    warning, jobs = printed_by_submit(project, retry="check")
+    assert warning.startswith("3 completed and were not judged by a collect here")
+    assert jobs == nodes([1, 2, 3], new=False)
+
+
+def test_submit_on_another_base(project):
+    """Experiments with a run on another base get no second one, unless that is asked for."""
+    submit(project)
+    project.commit(**{"more.txt": "1"})
+    warning, jobs = printed_by_submit(project)
+    assert "more.txt" in warning
+    assert jobs == nodes([1, 2, 3], new=False)
+    assert submit(project, new_base=True) == nodes([1, 2, 3], new=True, first=4)
+
+
+CHAIN = """
+from pytest_remex import sweep
+
+@sweep({"a": [1, 2]})
+def first(experiment):
+    (experiment.path / "input.txt").write_text(f"fail {experiment.config['a']}\\n")
+
+@sweep({"b": [1]}, after=first)
+def second(experiment):
+    (experiment.path / "input.txt").write_text(f"b = {experiment.config['b']}\\n")
+"""
+
+
+def test_submit_after_failed_jobs(project):
+    """An experiment whose upstream failed is not submitted, and the error says why."""
+    project.sweeps(CHAIN)
+    assert len(submit(project, names=["first"])) == 2
+    project.wait()
+    assert submit(project, names=["second"]).startswith(
+        "RemexError: sweeps.py::second[a=1-b=1] (and 1 more): sweeps.py::first[a=1] ended FAILED: "
+    )
+    assert len(project.jobs()) == 2

@@ -120,6 +120,27 @@ def test_a_row_opens_by_keyboard(show):
     assert button.get_attribute("aria-expanded") == "true"
 
 
+def test_a_column_is_sorted_and_filtered_by_keyboard(show):
+    """Tab reaches a column's order and then its filter; Enter sorts, and opens the filter."""
+    report = show(polytropes(n=N))
+    active = report.driver.switch_to
+    header = report.header("first_zero")
+    before = report.header("n").find_element("css selector", ".filter-button")
+    report.run("arguments[0].focus()", before)
+    for _ in range(40):
+        active.active_element.send_keys(Keys.TAB)
+        if "first_zero: " in active.active_element.accessible_name:
+            break
+    active.active_element.send_keys(Keys.ENTER)
+    report.until(lambda: header.get_attribute("aria-sort") == "ascending")
+    assert report.column("first_zero")[:2] == ["", ""]
+    active.active_element.send_keys(Keys.TAB)
+    assert active.active_element.accessible_name == "Filter first_zero"
+    active.active_element.send_keys(Keys.ENTER)
+    report.until(lambda: active.active_element.accessible_name == "At least")
+    assert header.get_attribute("aria-sort") == "ascending"
+
+
 def test_columns_can_be_shown(show):
     """The commit, which the details hold, can be made a column."""
     report = show(polytropes(n=N))

@@ -192,7 +192,8 @@ function startFilters(selection, table) {
         },
         { className: "filter-button", "aria-label": `Filter ${column.title}` },
       );
-      made.addEventListener("keydown", (event) => event.stopPropagation());
+      // Enter, which DataTables would take for a sort, presses the button
+      made.addEventListener("keypress", (event) => event.stopPropagation());
       table
         .column(column.place + 2)
         .header()

@@ -36,6 +36,17 @@ def test_a_convergence_study_opens_as_its_author_would_plot_it(show):
     ]  # fmt: skip
 
 
+def test_a_grid_that_has_not_begun(show):
+    """What is drawn is what the choices above it say."""
+    page = polytropes(n=N[:3])
+    rows = [
+        dataclasses.replace(row, verdict="PENDING", state="PENDING", values={"n": n}, elapsed=None)
+        for row, n in zip(page.rows, N, strict=False)
+    ]
+    report = show(dataclasses.replace(page, rows=rows, measures=()))
+    assert report.chosen()["Up"] == report.figure()["yAxis"][0]["name"] == "Verdict"
+
+
 @pytest.mark.parametrize(
     ("page", "tab", "kind"),
     [

@@ -50,6 +50,12 @@ def test_what_does_not_vary_is_told_once(show):
     assert facts["gamma"] == "1.4"
 
 
+def test_a_fact_that_is_part_of_another(show):
+    """A parameter of one value is shown, even where a launch's date has that number."""
+    report = show(polytropes(n=N, month=[5]))
+    assert dict(fact.text.split("\n")[:2] for fact in report.all("#facts div"))["month"] == "5"
+
+
 @pytest.mark.parametrize("width", [1300, 1920])
 def test_four_dimensions_and_four_measures_fit(show, width):
     """Nothing scrolls sideways, and the table takes the window's width."""

@@ -312,7 +312,9 @@ function settings(selection, names) {
 }
 
 function columnChooser(selection, title, name, column, none) {
-  const options = figureColumns(selection).map(({ key, title: text }) => [key, text]);
+  // what is drawn can be chosen, even if it has one value in all rows
+  const columns = new Set([...figureColumns(selection), ...(column ? [column] : [])]);
+  const options = [...columns].map(({ key, title: text }) => [key, text]);
   return chooser(title, [...(none ? [["", none]] : []), ...options], column?.key ?? "", (key) =>
     selection.set({
       [name]: key,

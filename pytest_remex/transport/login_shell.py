@@ -178,8 +178,8 @@ class Greeting:
         kind = RemoteError if code is None else ShellEndedError
         return kind(
             f"python3 did not start on {place}: {what}{output}. The usual cause is a login file "
-            f"there (.bashrc, .bash_profile, .profile, .zshenv, .cshrc) that starts another shell, "
-            f"asks a question, exits or is slow: {_FIX}. Nothing was sent there"
+            f"there (.bashrc, .bash_profile, .profile, .zshenv, .cshrc, config.fish) that starts "
+            f"another shell, asks a question, exits or is slow: {_FIX}. Nothing was sent there"
         )
 
     def _search(self, before: bytes, data: bytes) -> bytes:

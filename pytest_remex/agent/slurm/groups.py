@@ -30,6 +30,7 @@ _ENTER = 'cd -P -- "./{index}" || exit 97\n'
 _RUN = r"""
 told_to_end=
 run=
+rm -f .remex/exit
 export SLURM_SUBMIT_DIR="$PWD"
 pass_on() { [ -z "$run" ] || kill -s "$1" "$run" 2>/dev/null; }
 for name in HUP USR1 USR2; do trap "pass_on $name" "$name"; done
@@ -47,7 +48,10 @@ while [ "$code" -gt 128 ]; do
     case $again in 127 | -*) ;; *) code=$again ;; esac
     [ "$alive" ] || break
 done
-@INTERRUPTED@echo "$code" > .remex/exit
+# a run that the end of the job interrupts has no exit code; both may be signalled at once
+[ "$code" -lt 128 ] || sleep 1
+[ -z "$told_to_end" ] || exit "$code"
+echo "$code" > .remex/exit
 exit "$code"
 """
 """Run the script in the current run directory, pass on signals, and save its exit code."""
@@ -64,12 +68,6 @@ python=@PYTHON@
 [ -x "$python" ] || python=python3
 exec "$python" -I ./@RUNNER@
 """
-_INTERRUPTED = """\
-# a run that the end of the job interrupts has no exit code; both may be signalled at once
-[ "$code" -lt 128 ] || sleep 1
-[ -z "$told_to_end" ] || exit "$code"
-"""
-"""In a pack: whether it is the end of the whole job that ended the run."""
 _PACK_RUN = """\
 # a run of another submission is not run here
 [ "$(cat .remex/@UNIT@ 2>/dev/null)" = @NAME@ ] || exit 0
@@ -178,14 +176,10 @@ def start_of(submission: LocatedSubmission) -> str:
     return "\n".join(["#!/bin/sh", *header.lines, "", run])
 
 
-def _run_script(shebang: str, script: str, interrupted: str = "") -> str:
-    """Return shell code that runs a script in the run directory with the shebang's interpreter.
-
-    `interrupted` is shell code that comes before the exit code is saved.
-    """
+def _run_script(shebang: str, script: str) -> str:
+    """Return shell code that runs a script in the run directory with the shebang's interpreter."""
     command = " ".join(shlex.quote(word) for word in interpreter(shebang + "\n"))
-    text = _RUN.replace("@INTERRUPTED@", interrupted).replace("@COMMAND@", command)
-    return text.replace("@SCRIPT@", shlex.quote("./" + script))
+    return _RUN.replace("@COMMAND@", command).replace("@SCRIPT@", shlex.quote("./" + script))
 
 
 def _source(module: ModuleType) -> str:
@@ -229,7 +223,7 @@ def _pack_scripts(submission: LocatedSubmission, pack: Pack) -> Dict[str, str]:
     unit, name = paths.unit(submission.job_number), os.path.basename(submission.folder)
     begin = _PACK_RUN.replace("@UNIT@", unit).replace("@NAME@", shlex.quote(name))
     begin += _redirection(submission) + "\n" + _check(submission)
-    run = begin + _run_script(pack.shebang, submission.header.script, _INTERRUPTED)
+    run = begin + _run_script(pack.shebang, submission.header.script)
     return {
         paths.SCRIPT: "\n".join(["#!/bin/sh", *pack.header_lines, batch]),
         pack_runner.COPY: _source(pack_runner),

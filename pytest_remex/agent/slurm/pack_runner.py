@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from types import FrameType
 from typing import Callable, Dict, List, Optional
 
@@ -26,6 +27,9 @@ TASK = "task"
 RUNS = "runs"
 """The file in the pack's folder with a line for each run."""
 _FOR_RUNS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
+_EXIT = os.path.join(".remex", "exit")
+_AT_ONCE = 0.05
+"""Seconds within which Slurm signals all processes of a job that is to end, in any order."""
 _ONE_TASK = ("SLURM_NTASKS", "SLURM_NPROCS", "SLURM_TASKS_PER_NODE")
 """The variables that tell a run how many tasks it has, which is one."""
 
@@ -125,6 +129,8 @@ class Runs:
         if cores:
             self._variables["SLURM_CPUS_PER_TASK"] = cores
         self._running: Dict[str, "subprocess.Popen[bytes]"] = {}
+        self._ended: Dict[str, float] = {}
+        self._starting = threading.RLock()
         self._stopping = False
 
     def run(self) -> None:
@@ -132,26 +138,44 @@ class Runs:
         _pass_signals_on(self._pass_on)
         threads = []
         for line in sys.stdin:
-            if not self._stopping:
-                threads.append(threading.Thread(target=self._run, args=[line.strip()]))
-                threads[-1].start()
+            threads.append(threading.Thread(target=self._run, args=[line.strip()]))
+            threads[-1].start()
         for thread in threads:
             thread.join()
 
     def _run(self, index: str) -> None:
         # stdout is for answers; what the task itself prints goes to the log of the pack
-        started = subprocess.Popen(
-            ["sh", f"./{TASK}", index], stdin=subprocess.DEVNULL, stdout=2, env=self._variables
-        )
-        self._running[index] = started
+        words = ["sh", f"./{TASK}", index]
+        with self._starting:  # a signal comes before a run is started, or reaches it
+            if self._stopping:
+                return
+            started = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=2, env=self._variables
+            )
+            self._running[index] = started
         code = started.wait()
+        self._ended[index] = time.monotonic()
         del self._running[index]
+        self._forget_interrupted()
         _say(f"{self._node} {index} {code}")
 
     def _pass_on(self, number: int) -> None:
         self._stopping = self._stopping or number == signal.SIGTERM
-        for process in list(self._running.values()):
-            process.send_signal(number)
+        with self._starting:
+            for process in list(self._running.values()):
+                process.send_signal(number)
+        self._forget_interrupted()
+
+    def _forget_interrupted(self) -> None:
+        """Remove the exit codes of runs that the end of the job ended, maybe before we were told.
+
+        A run that saves its state at that signal often ends with 0.
+        """
+        since = time.monotonic() - _AT_ONCE
+        for index, ended in list(self._ended.items()) if self._stopping else ():
+            if ended > since:
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(os.path.join(index, _EXIT))
 
 
 def _pass_signals_on(pass_on: Callable[[int], None]) -> None:

@@ -34,6 +34,7 @@ def start(tmp_path):
             cwd=folder,
             env={**os.environ, "SLURM_ARRAY_TASK_ID": "0"},
             stdout=subprocess.PIPE,
+            start_new_session=True,
         )
         assert task.stdout.readline() == b"on\n"
         return task, run / ".remex" / "exit"
@@ -58,3 +59,25 @@ def test_a_script_that_ends_without_a_signal(start, ends, code):
     task, noted = start(f"echo on; {ends}", "sh")
     with task.stdout:
         assert (task.wait(30), noted.read_text()) == (code, f"{code}\n")
+
+
+def test_a_script_that_the_end_of_its_job_ends(start):
+    """A script that saves its state at SIGTERM and ends with 0 leaves no code: it is not done."""
+    for _ in range(5):
+        task, code = start("trap 'exit 0' TERM; echo on; while :; do sleep 0.05; done", "sh")
+        os.killpg(task.pid, signal.SIGTERM)
+        with task.stdout:
+            task.wait(30)
+        assert not code.exists()
+
+
+def test_a_task_that_slurm_starts_again(start):
+    """A task that is started again, and killed, does not keep the exit code of its first start."""
+    task, code = start("echo on", "sh")
+    with task.stdout:
+        assert (task.wait(30), code.read_text()) == (0, "0\n")
+    task, code = start("echo on; exec sleep 60", "sh")
+    os.killpg(task.pid, signal.SIGKILL)
+    with task.stdout:
+        task.wait(30)
+    assert not code.exists()

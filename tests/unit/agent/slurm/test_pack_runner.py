@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from support.agents import until
@@ -99,6 +100,26 @@ def test_signals(job, number, all_started):
     assert len(pack.names("ran-*")) == (3 if all_started else 1)
     assert ("2 did not end" in said) is not all_started
     assert ran.returncode == (0 if all_started else 1)
+
+
+def test_runs_that_end_with_the_job(job):
+    """A run that ends as its job is told to end has no exit code: a requeued job runs it again."""
+    task = """
+mkdir -p $1/.remex
+trap 'echo 0 >$1/.remex/exit; exit 0' TERM
+[ "$1" = 0 ] || until [ -e end-$1 ]; do sleep 0.02; done
+echo 0 >$1/.remex/exit
+"""
+    pack = job(task, 3)
+    ran = pack.start(SLURM_TASKS_PER_NODE="3")
+    ended = [pack.folder / str(index) / ".remex" / "exit" for index in range(3)]
+    until(ended[0].exists)
+    until((pack.folder / "2").exists)
+    time.sleep(0.2)
+    (pack.folder / "end-1").touch()
+    ran.send_signal(signal.SIGTERM)
+    ran.communicate(timeout=30)
+    assert [each.exists() for each in ended] == [True, False, False]
 
 
 def test_a_worker_that_ended(job):

@@ -104,6 +104,28 @@ def test_commits_that_do_not_run(history):
     )
 
 
+def test_from_a_commit_on_the_job_fails(history):
+    """If the job fails at BAD, the commit is named from which on it does."""
+    commit(history, 4, 9, n3="fail", n4="fail")
+    found = bisect(history, "--remex-wait")
+    assert found.ret == 0
+    found.stdout.fnmatch_lines(["*: first changed by * change 3 (*): its job ended FAILED"])
+
+
+@pytest.mark.parametrize(
+    ("word", "commits", "said"),
+    [
+        ("fail", "main~1..main", "the job fails on * change 3 (*) already: name a GOOD that runs"),
+        ("refused", "v1.2..main~1", "* change 3 (*) cannot be judged: *this does not apply*"),
+    ],
+)
+def test_ends_that_do_not_run(history, word, commits, said):
+    """If the job fails at GOOD, or there is none at BAD, there is nothing to search for."""
+    commit(history, 4, 9, n3=word)
+    found = history.pytest(f"--remex-bisect={commits}", "-k", "mass:10", "--remex-wait")
+    found.stdout.fnmatch_lines([f"*: {said}"])
+
+
 def test_nothing_changed(history):
     """If both ends agree, that is said, and nothing else is submitted."""
     commit(history, 3, 9)

@@ -84,6 +84,26 @@ def test_nothing_to_vary(bare):
     project.pytest("sweeps.py", "--remex-collect", "--remex-wait=60").assert_outcomes(passed=2)
 
 
+def test_mesa_work_directory(bare):
+    """MESA's `rn` is what the script runs, so that a continued run can be another command."""
+    project = bare
+    project.write("rn", "#!/bin/sh\ncat inlist_project\n")
+    (project.path / "rn").chmod(0o755)
+    project.write("mk", "#!/bin/sh\n")
+    project.write("inlist", "&controls\n read_extra_controls_inlist(1) = .true.\n/\n")
+    project.write("inlist_project", "&controls\n initial_mass = 15 ! solar\n/\n")
+    project.commit()
+    project.pytest("--remex-init").stdout.fnmatch_lines(
+        ["wrote sweeps.py: varies initial_mass of inlist_project", "wrote run.sbatch: runs *./rn*"]
+    )
+    assert (project.path / "run.sbatch").read_text().endswith("\n${REMEX_COMMAND:-./rn}\n")
+    project.commit()
+    project.pytest("sweeps.py", "--remex-submit").assert_outcomes(passed=2)
+    project.pytest("sweeps.py", "--remex-collect", "--remex-wait=60").assert_outcomes(passed=2)
+    logs = [(path / "slurm.out").read_text() for path in project.run_directories()]
+    assert sorted(logs) == [f"&controls\n initial_mass = {m} ! solar\n/\n" for m in (15, 30)]
+
+
 def test_nothing_is_overwritten(project):
     """Existing files are kept, byte for byte, and named."""
     (project.path / "sweeps.py").unlink()

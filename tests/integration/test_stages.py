@@ -303,6 +303,19 @@ def test_collect_of_the_last_stage(chain):
     assert chain.jobs() == before
 
 
+def test_collect_by_several_processes(chain):
+    """Each process has the upstream runs of what it judges, though others judge those."""
+    pytest.importorskip("xdist")
+    chain.ran()
+    result = chain.pytest("-p", "xdist", "--remex-collect", "-v", "-n", "2")
+    assert result.ret == 0
+    assert list(shown_states(result).values()) == ["PASSED"] * 10
+    found = {stage: rows(chain, stage) for stage in ("first", "second", "third")}
+    chain.pytest("--remex-collect", "-o", "cache_dir=other")
+    assert found == {stage: rows(chain, stage) for stage in found}
+    assert [row["second.both"] for row in found["third"]] == ["a=1", "a=1", "a=2", "a=2"]
+
+
 def test_what_is_the_same(chain):
     """Another patch of the upstream, or another file brought, makes another experiment."""
     chain.ran("-k", "second and b:1")

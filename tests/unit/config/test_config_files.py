@@ -1,8 +1,10 @@
 """Config files of every kind are read and changed by one pair of functions."""
 
 import json
+import math
 import re
 import tomllib
+from datetime import date, time
 
 import pytest
 from hypothesis import given, settings
@@ -221,7 +223,20 @@ def test_remove(make, name, text, gone, wanted):
         ("a.ini", "[a]\nb = 1\n[a]\n", {"b": 1}, "section a appears twice"),
         ("a.ini", "[a]\nb = 1\nb = 2\n", {"b": 1}, "b appears twice"),
         ("a.ini", "[a]\n???\n", {"b": 1}, "line 2: '\\?\\?\\?' is neither"),
+        ("a.ini", "[a]\nb = 1\n", remove("a"), "a is a section: remove its settings"),
         ("a.dat", "1 2 3\n", {"b": 1}, "its format is not known"),
+        ("a.yaml", YAML, {"seed": time(1)}, "seed is a time, which YAML cannot represent"),
+        ("a.json", JSON, {"gamma": date(2030, 1, 1)}, r"gamma is datetime.* JSON cannot represent"),
+        ("a.json5", JSON, {"gamma": date(2030, 1, 1)}, r"gamma is .* JSON5 cannot represent"),
+        ("a.toml", TOML, {"seed": [{"a": None}]}, r"seed\[0\]\.a is None, which TOML cannot"),
+        ("a.yaml", YAML, add({"a..b": 1}), r"'a\.\.b' cannot be added: write names joined by dots"),
+        ("a.yaml", YAML, add({"seed.b": 1}), r"seed\.b cannot be added: seed is a value"),
+        (
+            "a.json",
+            '{"p": {"x": {}}, "q": {"x": {}}}',
+            add({"x.z": 1}),
+            r"x\.z: x is in 2 places: name one, p\.x or q\.x",
+        ),
     ],
 )
 def test_refusals(make, name, text, asked, message):
@@ -284,6 +299,17 @@ def test_what_both_versions_of_yaml_read(make):
     assert (
         yaml.safe_load(path.read_text()) == read_config(path) == {"a": 1e-5, "b": "off", "c": "1e5"}
     )
+
+
+def test_what_yaml_writes_in_its_own_way(make):
+    """Numbers that are not finite, and characters that cannot be seen, are read as given."""
+    text = 'a\t"b"\n\x01\u2028\U000e0001'
+    path = make("a.yaml", "a: 1.0\nb: 1.0\nc: 1.0\nd: x\n")
+    patch_config(path, {"a": math.inf, "b": -math.inf, "c": math.nan, "d": text})
+    assert path.read_text().splitlines()[:3] == ["a: .inf", "b: -.inf", "c: .nan"]
+    found = read_config(path)
+    assert (found["a"], found["b"], found["d"]) == (math.inf, -math.inf, text)
+    assert math.isnan(found["c"])
 
 
 names = st.text("abcdefgh_", min_size=1, max_size=5)

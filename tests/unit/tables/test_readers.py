@@ -23,6 +23,18 @@ def test_csv(tmp_path):
     assert table.name[0] == "a"
 
 
+def test_csv_options(tmp_path):
+    """Options are those of pandas; `columns` is as for Parquet; no other file takes any."""
+    path = tmp_path / "table.csv"
+    path.write_text("x;name\n0.5;a\n")
+    assert list(read(path, {"sep": ";", "columns": ["name"]})) == ["name"]
+    with pytest.raises(RemexError, match=r"table\.csv: .*no_such.*; see .*pandas.read_csv"):
+        read(path, {"no_such": 1})
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(RemexError, match=r"a\.json is read without options: remove sep, x from"):
+        read(tmp_path / "a.json", {"sep": ";", "x": 1})
+
+
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [

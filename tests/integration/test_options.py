@@ -43,6 +43,13 @@ def test_modes_exclude_each_other(project):
     assert not project.output.exists()
 
 
+def test_an_array_is_no_pack(project):
+    """A launch goes as array jobs or as packs, not as both."""
+    result = project.pytest("--remex-submit", "--remex-array", "--remex-pack=2")
+    refused(result, "ERROR: --remex-array and --remex-pack cannot be combined: choose one")
+    assert not project.jobs()
+
+
 def test_the_same_mode_twice(project):
     """A mode may be named twice, as by addopts and by hand."""
     project.pytest("--remex-plan", "--remex-plan").assert_outcomes(passed=3)

@@ -390,3 +390,20 @@ def test_wrong_tables(several, text, why):
     result = several.pytest("--remex-plan")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{why}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (TABLE, "pytest.ini: *one]: another file has a remote 'one' too: keep one"),
+        (TABLE + "= 3", "pyproject.toml cannot be read (*): correct it"),
+    ],
+)
+def test_tables_in_two_files(several, text, why):
+    """A remote that two files name is refused, and so is a file that pytest was told to skip."""
+    (several.path / "pytest.ini").write_text("[pytest]\n[remex.remotes.one]\nruns = r\n")
+    several.write("pyproject.toml", text)
+    several.write("conftest.py", NAMED)
+    result = several.pytest("-c", "pytest.ini", "--remex-plan")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{why}"])

@@ -80,6 +80,7 @@ def test_more_time_for_a_retry(project):
         ("--array=1-3", "--array is not allowed here"),
         ("4:00:00", "write sbatch options like --time=4:00:00 --mem=8G"),
         ("--time='4", "close the quote"),
+        ("--time=4\x1b", "has a control character: remove it"),
     ],
 )
 def test_what_is_refused(project, option, words):

@@ -369,17 +369,35 @@ def grid(experiment):
 @pytest.mark.parametrize(
     ("sweeps", "said"),
     [
-        ('@sweep({"a": [1]}, after=one)\ndef two(e): ...', "'a' is a dimension here and in*'one'*"),
-        ("@sweep(after=one, name='one')\ndef two(e): ...", "*comes after a sweep of its own name*"),
         (
-            "@sweep(after='one')\ndef two(e): ...",
+            '@sweep({"a": [1]}, after=one)\ndef two(experiment): ...',
+            "'a' is a dimension here and in*'one'*",
+        ),
+        (
+            "@sweep(after=one, name='one')\ndef two(experiment): ...",
+            "*comes after a sweep of its own name*",
+        ),
+        (
+            "@sweep(after='one')\ndef two(experiment): ...",
             "after='one': write the name of a sweep function*",
+        ),
+        (
+            "@sweep()\ndef two(experiment): experiment.upstream",
+            "sweep two has no after=: it comes after no other",
+        ),
+        (
+            "@sweep(after=one)\ndef two(experiment): experiment.upstream.upstream",
+            "sweep one comes after no other: it has no after=",
+        ),
+        (
+            "@sweep(after=one)\ndef two(experiment): experiment.upstream.bring(3)",
+            "bring: 3 must be a path*",
         ),
     ],
 )
 def test_refused(empty_project, sweeps, said):
-    """A name in both stages, a cycle, and an upstream that is not a sweep are refused."""
-    first = 'from pytest_remex import sweep\n\n@sweep({"a": [1]})\ndef one(e): ...\n\n'
+    """A name in both stages, a cycle, and an upstream that is no sweep or not there are refused."""
+    first = 'from pytest_remex import sweep\n\n@sweep({"a": [1]})\ndef one(experiment): ...\n\n'
     (empty_project.path / "sweeps.py").write_text(first + sweeps + "\n")
     result = empty_project.pytest("--remex-plan")
     assert result.ret != 0

@@ -54,6 +54,16 @@ def test_same_as_the_mode(submitted):
     assert collect("sweeps.py", offline=True)["grid"][columns].equals(theirs[columns])
 
 
+def test_collected_before(submitted):
+    """Where the tables hold all that was judged they are returned, and not written again."""
+    first = collect("sweeps.py")["grid"]
+    written = (submitted.output / "grid" / "results.csv").stat().st_mtime_ns
+    again = collect("sweeps.py")["grid"]
+    assert again.attrs == first.attrs
+    assert again.equals(first)
+    assert (submitted.output / "grid" / "results.csv").stat().st_mtime_ns == written
+
+
 def test_no_pytest(submitted):
     """A script can collect without pytest, and from any folder."""
     program = f"""

@@ -40,7 +40,7 @@ from pytest_remex.pytest_plugin.items import (
     sweep_for,
 )
 from pytest_remex.pytest_plugin.judging import Judging
-from pytest_remex.pytest_plugin.mode import NOT_ENDED, Mode, ModeContext, stopped_after
+from pytest_remex.pytest_plugin.mode import NOT_ENDED, Mode, ModeContext, stopped_after, wait_step
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
 from pytest_remex.pytest_plugin.terminal import PATHS
@@ -268,8 +268,8 @@ class CollectMode(Mode):
             )
         if self._recorded.unsubmitted:
             return "--remex-submit sends what was not submitted"
-        if self._pending():
-            return "--remex-status --remex-wait waits until all have ended"
+        if pending := self._pending():
+            return wait_step(pending)
         results = [judge.result for judge in self._judging.judges.values()]
         # the first sweep that measured something: an upstream often only builds
         first = next((each for each in results if each.measures), next(iter(results), None))

@@ -8,7 +8,7 @@ have hooks of its own besides; it is registered as a plugin too.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 import pytest
 
+from pytest_remex.common.jobs import JobState
 from pytest_remex.launch.options import Folders
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import options
@@ -34,6 +35,13 @@ STOPPED = "the same command again: stopped before the states were known"
 """What to do next if a run was stopped before it asked about jobs."""
 SHOWS_EXAMPLES = PREPARING | {ModeName.COLLECT}
 """The modes in which pytest prints one failure per cause: the others show failures themselves."""
+
+
+def wait_step(states: Iterable[str]) -> str:
+    """Return what to do next if jobs have not ended, by their states."""
+    if set(states) == {JobState.HELD}:
+        return "the jobs run once whoever holds them releases them (scontrol release)"
+    return "--remex-status --remex-wait waits until all have ended"
 
 
 class ModeContext(NamedTuple):

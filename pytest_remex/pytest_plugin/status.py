@@ -23,7 +23,13 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.item_outcomes import say, skip
 from pytest_remex.pytest_plugin.items import experiment_of, sweep_for, variant_of
-from pytest_remex.pytest_plugin.mode import NOT_ENDED, STOPPED, ModeContext, was_stopped
+from pytest_remex.pytest_plugin.mode import (
+    NOT_ENDED,
+    STOPPED,
+    ModeContext,
+    wait_step,
+    was_stopped,
+)
 from pytest_remex.pytest_plugin.query_mode import QueryMode
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
 from pytest_remex.records.index import RecordedRun
@@ -183,11 +189,8 @@ class StatesShown:
     def _next_command(self, jobs: Sequence[Job], *, has_failed: bool) -> str:
         if not jobs and was_stopped(self._context.session):
             return STOPPED
-        live = {job.state for job in jobs if job.state.live}
-        if live:
-            is_waiting = "--remex-status --remex-wait waits until all have ended"
-            is_held = "the jobs run once whoever holds them releases them (scontrol release)"
-            return is_held if live == {JobState.HELD} else is_waiting
+        if live := {job.state for job in jobs if job.state.live}:
+            return wait_step(live)
         if has_failed:
             return "--remex-collect shows why, --remex-submit --remex-retry submits them again"
         if any(job.state.ended for job in jobs):

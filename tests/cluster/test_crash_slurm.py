@@ -211,7 +211,7 @@ def test_requeued(user, cluster):
 
 
 def test_requeued_and_held(user, cluster):
-    """A requeued job that Slurm holds is HELD, and status says that somebody must release it."""
+    """A requeued job that Slurm holds is HELD: status and collect say that it must be released."""
     user.script("[ -e again ] || { touch again; sleep 60; }")
     user.sweep(1.0)
     (job,) = jobs_of(_events_of_submit(user))
@@ -219,7 +219,8 @@ def test_requeued_and_held(user, cluster):
     cluster.run("scontrol", "requeuehold", job)
     wait_until(lambda: _jobs(user, cluster)[0].state == "PENDING", "the job waits again")
     assert {row["state"] for row in user.states().values()} == {"HELD"}
-    assert "scontrol release" in user.pytest("--remex-status").reported()
+    for mode in ("--remex-status", "--remex-collect"):
+        assert "scontrol release" in user.pytest(mode).reported()
     cluster.run("scontrol", "release", job)
     assert {row["state"] for row in user.states().values()} == {"PENDING"}
 

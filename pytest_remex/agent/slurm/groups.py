@@ -48,10 +48,7 @@ while [ "$code" -gt 128 ]; do
     case $again in 127 | -*) ;; *) code=$again ;; esac
     [ "$alive" ] || break
 done
-# a run that the end of the job interrupts has no exit code; both may be signalled at once
-[ "$code" -lt 128 ] || sleep 1
-[ -z "$told_to_end" ] || exit "$code"
-echo "$code" > .remex/exit
+@INTERRUPTED@echo "$code" > .remex/exit
 exit "$code"
 """
 """Run the script in the current run directory, pass on signals, and save its exit code."""
@@ -67,6 +64,15 @@ _PACK = """
 python=@PYTHON@
 [ -x "$python" ] || python=python3
 exec "$python" -I ./@RUNNER@
+"""
+_INTERRUPTED = """\
+# a script that saves its state because its job is to end exits with 0, but has not completed
+[ -z "$told_to_end" ] || [ "$code" -gt 0 ] || exit 0
+"""
+_INTERRUPTED_IN_PACK = """\
+# a run that the end of the job interrupts has no exit code; both may be signalled at once
+[ "$code" -lt 128 ] || sleep 1
+[ -z "$told_to_end" ] || exit "$code"
 """
 _PACK_RUN = """\
 # a run of another submission is not run here
@@ -176,10 +182,14 @@ def start_of(submission: LocatedSubmission) -> str:
     return "\n".join(["#!/bin/sh", *header.lines, "", run])
 
 
-def _run_script(shebang: str, script: str) -> str:
-    """Return shell code that runs a script in the run directory with the shebang's interpreter."""
+def _run_script(shebang: str, script: str, interrupted: str = _INTERRUPTED) -> str:
+    """Return shell code that runs a script in the run directory with the shebang's interpreter.
+
+    `interrupted` is shell code that comes before the exit code is saved.
+    """
     command = " ".join(shlex.quote(word) for word in interpreter(shebang + "\n"))
-    return _RUN.replace("@COMMAND@", command).replace("@SCRIPT@", shlex.quote("./" + script))
+    text = _RUN.replace("@INTERRUPTED@", interrupted).replace("@COMMAND@", command)
+    return text.replace("@SCRIPT@", shlex.quote("./" + script))
 
 
 def _source(module: ModuleType) -> str:
@@ -223,7 +233,7 @@ def _pack_scripts(submission: LocatedSubmission, pack: Pack) -> Dict[str, str]:
     unit, name = paths.unit(submission.job_number), os.path.basename(submission.folder)
     begin = _PACK_RUN.replace("@UNIT@", unit).replace("@NAME@", shlex.quote(name))
     begin += _redirection(submission) + "\n" + _check(submission)
-    run = begin + _run_script(pack.shebang, submission.header.script)
+    run = begin + _run_script(pack.shebang, submission.header.script, _INTERRUPTED_IN_PACK)
     return {
         paths.SCRIPT: "\n".join(["#!/bin/sh", *pack.header_lines, batch]),
         pack_runner.COPY: _source(pack_runner),

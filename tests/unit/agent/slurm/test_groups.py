@@ -71,6 +71,16 @@ def test_a_script_that_the_end_of_its_job_ends(start):
         assert not code.exists()
 
 
+@pytest.mark.parametrize(("at_end", "code"), [("exit 4", 4), ("exec sh -c 'kill $$'", 143)])
+def test_a_script_that_fails_at_the_end_of_its_job(start, at_end, code):
+    """A code other than 0 says that a task failed, also if Slurm has forgotten its time limit."""
+    script = f"trap \"{at_end}\" TERM; echo on; while :; do sleep 0.05; done"
+    task, noted = start(script, "sh")
+    os.killpg(task.pid, signal.SIGTERM)
+    with task.stdout:
+        assert (task.wait(30), noted.read_text()) == (code, f"{code}\n")
+
+
 def test_a_task_that_slurm_starts_again(start):
     """A task that is started again, and killed, does not keep the exit code of its first start."""
     task, code = start("echo on", "sh")

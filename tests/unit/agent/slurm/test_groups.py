@@ -74,7 +74,7 @@ def test_a_script_that_the_end_of_its_job_ends(start):
 @pytest.mark.parametrize(("at_end", "code"), [("exit 4", 4), ("exec sh -c 'kill $$'", 143)])
 def test_a_script_that_fails_at_the_end_of_its_job(start, at_end, code):
     """A code other than 0 says that a task failed, also if Slurm has forgotten its time limit."""
-    script = f"trap \"{at_end}\" TERM; echo on; while :; do sleep 0.05; done"
+    script = f'trap "{at_end}" TERM; echo on; while :; do sleep 0.05; done'
     task, noted = start(script, "sh")
     os.killpg(task.pid, signal.SIGTERM)
     with task.stdout:

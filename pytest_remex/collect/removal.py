@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_remex.collect.manifest import read_note, read_outputs, write_outputs
+from pytest_remex.collect.manifest import JUDGED_NOTE, read_note, read_outputs, write_outputs
 from pytest_remex.collect.query import QueryOptions, query
 from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import Job, JobState
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pytest_remex.transport.connection import Connect
 
 NOTE = f"{REMEX}/removed.json"
+KEPT = frozenset({Path(NOTE).name, Path(JUDGED_NOTE).name})
+"""Notes that stay: what was removed, and the last verdict, which a retry may depend on."""
 
 
 class RemovalNote(NamedTuple):
@@ -130,7 +132,7 @@ def measure_outputs(folder: Path) -> tuple[int, int]:
     files = size = 0
     for place, _, names in os.walk(folder):
         for name in names:
-            if name != Path(NOTE).name:
+            if name not in KEPT:
                 size += os.lstat(f"{place}/{name}").st_size
                 files += 1
     return files, size
@@ -151,7 +153,7 @@ def remove_outputs(folder: Path) -> None:
 
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
-        if path.name != Path(NOTE).name:
+        if path.name not in KEPT:
             _remove(path)
 
 

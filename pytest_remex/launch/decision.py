@@ -180,7 +180,7 @@ def _decide_by_job(
 
 
 def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
-    """Return whether a run was removed, or its directory disappeared before anybody collected it.
+    """Return whether a run was removed, or its directory disappeared, before it was collected.
 
     `folder` is the folder of the fetched outputs.
     """
@@ -189,7 +189,8 @@ def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
     here = folder / recorded.run.directory
     outputs = read_outputs(here)
     is_lost = outputs.gone and not is_only_elsewhere(recorded.run, outputs)
-    return is_lost or read_removal(here).purged
+    removal = read_removal(here)
+    return is_lost or (removal.purged and not removal.collected)
 
 
 def recorded_verdict(recorded: RecordedRun | None, folder: Path) -> str:

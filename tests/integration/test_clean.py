@@ -85,6 +85,20 @@ def test_before_it_was_collected(project):
     assert project.pytest("--remex-collect").ret == 0
 
 
+def test_after_it_was_collected(project):
+    """A run that was collected and then removed is not sent again by a retry of others."""
+    project.edit(
+        "sweeps.py", "    return {", "    assert experiment.config['a'] != 3\n    return {"
+    )
+    project.ran()
+    assert project.pytest("--remex-collect").ret == 1
+    project.pytest("--remex-clean", "--remex-yes").stdout.fnmatch_lines(["*3 removed*"])
+    project.submit("--remex-retry").assert_outcomes(skipped=3)
+    checked = project.submit("--remex-retry=check", "-v")
+    checked.assert_outcomes(passed=1, skipped=2)
+    checked.stdout.fnmatch_lines(["*a=3] SUBMITTED*"])
+
+
 def test_what_a_purge_left(project):
     """Of a run whose files a site purged, the empty folders are removed."""
     project.ran()

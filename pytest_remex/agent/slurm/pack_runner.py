@@ -28,7 +28,7 @@ RUNS = "runs"
 """The file in the pack's folder with a line for each run."""
 _FOR_RUNS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
 _EXIT = os.path.join(".remex", "exit")
-_AT_ONCE = 0.05
+_AT_ONCE = 0.02
 """Seconds within which Slurm signals all processes of a job that is to end, in any order."""
 _ONE_TASK = ("SLURM_NTASKS", "SLURM_NPROCS", "SLURM_TASKS_PER_NODE")
 """The variables that tell a run how many tasks it has, which is one."""

@@ -146,15 +146,21 @@ def log_names(scripts: Mapping[str, str]) -> list[str]:
     `*` stands for a variable in a name: `out_$SLURM_JOB_ID.txt`.
     """
     found = [
-        _VARIABLE.sub("*", name)
+        name
         for text in scripts.values()
         for line in text.splitlines()
         if not line.lstrip().startswith("#")
         for name in _REDIRECTED.findall(line)
-        if not name.startswith("dev/")
     ]
-    known = (name for name in found if _LETTER.search(name) and "$" not in name)
-    return list(dict.fromkeys(name for name in known if "*/" not in name))
+    return list(dict.fromkeys(_known(found)))
+
+
+def _known(names: Iterable[str]) -> Iterator[str]:
+    """Yield names with `*` for a variable, without devices and those in unknown folders."""
+    for each in names:
+        name = _VARIABLE.sub("*", each)
+        if _LETTER.search(name) and not ("$" in name or "*/" in name or name.startswith("dev/")):
+            yield name
 
 
 def unfetched_log(texts: Mapping[str, str], fetch: Sequence[str]) -> str:
@@ -168,18 +174,24 @@ def unfetched_log(texts: Mapping[str, str], fetch: Sequence[str]) -> str:
         >>> unfetched_log({"run.sbatch": "./rn > out.txt"}, ["out.txt", "run.sbatch"])
         ''
     """
+    names = list(texts)
     for place, text in enumerate(texts.values(), 1):
-        for line in text.splitlines():
-            command = line.partition("#")[0].partition("|")[0]
-            sent = _SENT.findall(command) if _STARTS_MESA.search(command) else []
-            for name in log_names({"": f"> {sent[-1]}"} if sent else {}):
-                needed = [name, *list(texts)[:place]]
-                if missing := [each for each in needed if not _is_fetched(each, fetch)]:
-                    return (
-                        f"MESA's output goes to {name}, so the results do not say why a run ended: "
-                        f"add {' and '.join(map(repr, missing))} to fetch="
-                    )
+        for name in _sent_to(text):
+            needed = [name, *names[:place]]
+            if missing := [each for each in needed if not _is_fetched(each, fetch)]:
+                return (
+                    f"MESA's output goes to {name}, so the results do not say why a run ended: "
+                    f"add {' and '.join(map(repr, missing))} to fetch="
+                )
     return ""
+
+
+def _sent_to(text: str) -> Iterator[str]:
+    """Yield the files to which a script sends the standard output of MESA, and nowhere else."""
+    for line in text.splitlines():
+        command = line.partition("#")[0].partition("|")[0]
+        if _STARTS_MESA.search(command):
+            yield from _known(_SENT.findall(command)[-1:])
 
 
 def _is_fetched(name: str, fetch: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.launches import Done
 
 pytest_plugins = ["pytester", "support.cluster_fixtures"]
 
@@ -21,6 +22,14 @@ FILLING = "unit"
 # how fast an example is depends on what else this machine does, and is no claim of any test
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+def pytest_assertrepr_compare(op, left, right):
+    """Show the whole output of a command that does not say what it should."""
+    text = right.text if isinstance(right, Done) else right
+    if op in {"in", "not in"} and isinstance(text, str):
+        return [f"{left!r} {op}", *text.splitlines()]
+    return None
 
 
 def pytest_collection_modifyitems(items):

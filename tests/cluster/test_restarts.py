@@ -58,13 +58,16 @@ if [ -z "$photo" ] || ! [ -f "$first" ]; then
 fi
 echo "restart from $photo"
 echo "$photo" >>restarts
-if [ $(wc -l <restarts) -lt 2 ]; then touch started; sleep 600; fi
+if [ $(wc -l <restarts) -lt 2 ]; then touch started; sleep 600 || exit; fi
 mkdir -p LOGS
 printf '1\\nversion_number\\nr1\\n\\n1 2\\nmodel_number star_age\\n1 1e9\\n200 2e9\\n' \\
     >LOGS/history.data
 echo "termination code: max_age"
 """
-"""MESA's re: the first restart meets its limit before a new photo, the second one ends well."""
+"""MESA's re: the first restart meets its limit before a new photo, the second one ends well.
+
+Slurm may end `sleep` before the shell that waits for it.
+"""
 INLIST = "&controls\n   initial_mass = 1.0\n/\n"
 SWEEP = """\
 from pytest_remex import sweep
@@ -183,7 +186,7 @@ do_one() {
     echo "stage $2"
     mkdir -p photos LOGS
     echo photo >photos/x050
-    if [ $2 = b.mod ] && [ ! -f begun ]; then touch begun started; sleep 600; fi
+    if [ $2 = b.mod ] && [ ! -f begun ]; then touch begun started; sleep 600 || exit; fi
     printf '1\\nversion_number\\nr1\\n\\n1\\nmodel_number\\n200\\n' >LOGS/history.data
     touch $2
 }

@@ -16,7 +16,11 @@ from pytest_remex import hookspecs
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.names import point_id
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.anchor import anchor_of, refuse_unread_conftests
+from pytest_remex.pytest_plugin.anchor import (
+    anchor_of,
+    read_conftests_above,
+    refuse_unread_conftests,
+)
 from pytest_remex.pytest_plugin.command_line import PREPARING, ModeName
 from pytest_remex.pytest_plugin.endings import PlainEnd, remember_failed_checks
 from pytest_remex.pytest_plugin.fixtures import (
@@ -81,6 +85,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     if isinstance(config, pytest.Config):
         pluginmanager.register(fixtures_of(config))
     pluginmanager.register(PlainEnd())
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """Have pytest read those of the repository above the folder in which it is started."""
+    read_conftests_above(early_config, args)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,7 +6,8 @@ location of the output folder and the node ids in launch records must not depend
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,8 @@ class Anchor(NamedTuple):
 NODE = pytest.StashKey[str]()
 """The node id of an experiment, for an item whose own node id names a variant of the grid too."""
 _ANCHOR = pytest.StashKey[Anchor]()
+_LARGEST_CONFTEST = 1_000_000
+"""The bytes of a conftest.py that are searched for this package's name."""
 
 
 def anchor_of(config: pytest.Config) -> Anchor:
@@ -63,6 +66,27 @@ def node_of(item: pytest.Item) -> str:
     return "::".join([item.path.relative_to(top).as_posix(), *names])
 
 
+def read_conftests_above(config: pytest.Config, arguments: Sequence[str]) -> None:
+    """Have pytest read the repository's conftest.py files above rootdir if one names this package.
+
+    Without an ini file, rootdir is the folder in which pytest is started, and pytest reads no
+    conftest.py above it. Code of another user's repository is not run: git refuses those too.
+
+    Args:
+        config: The configuration, before pytest reads the first conftest.py.
+        arguments: The command line's.
+
+    """
+    options = config.known_args_namespace
+    is_given = any(each.startswith("--confcutdir") for each in arguments)
+    if config.inipath or is_given or options.noconftest:
+        return
+    top = repository_of(config.rootpath)
+    paths = list(_conftests_above(config.rootpath))
+    if any(map(_names_this_package, paths)) and all(map(_is_ours, (top / ".git", *paths))):
+        options.confcutdir = str(top)
+
+
 def refuse_unread_conftests(config: pytest.Config) -> None:
     """Refuse to continue if pytest did not read a conftest.py above rootdir.
 
@@ -92,3 +116,12 @@ def _conftests_above(rootdir: Path) -> Iterator[Path]:
             return
         if (path := folder / "conftest.py").is_file():
             yield path
+
+
+def _is_ours(path: Path) -> bool:
+    return path.stat().st_uid == os.geteuid()
+
+
+def _names_this_package(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"pytest_remex" in file.read(_LARGEST_CONFTEST)

@@ -1,6 +1,7 @@
 """Paths are relative to the top of the repository, whatever folder pytest is started in."""
 
 import json
+import os
 import re
 
 import pytest
@@ -28,28 +29,56 @@ def grids(project, monkeypatch):
     return project
 
 
-@pytest.mark.parametrize(
-    "mode",
-    [
-        (),
-        *((f"--remex-{mode}",) for mode in ("plan", "submit", "status", "collect", "cancel")),
-        ("--remex-doctor",),
-        ("--remex-log",),
-    ],
-)
+EVERY_MODE = [
+    (),
+    *((f"--remex-{mode}",) for mode in ("plan", "submit", "status", "collect", "cancel")),
+    ("--remex-doctor",),
+    ("--remex-log",),
+]
+
+
+@pytest.mark.parametrize("mode", EVERY_MODE)
 def test_unread_conftest(grids, mode):
     """A conftest.py above rootdir that pytest did not read is an error in every mode."""
+    (grids.path / "grids" / "pytest.ini").write_text("[pytest]\n")
     result = grids.pytest("sweeps.py", *mode)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        [f"*{grids.path}/conftest.py was not read*add --confcutdir={grids.path}, run pytest from*"]
+        [f"*{grids.path}/conftest.py was not read*add --confcutdir={grids.path}"]
     )
     assert not list(grids.path.rglob("remex-output"))
 
 
+@pytest.mark.parametrize("mode", EVERY_MODE)
+def test_conftest_above(grids, mode):
+    """Without an ini file, the conftest.py at the top is read from every folder, in every mode."""
+    header = "def pytest_report_header():\n        return 'of the top'\n"
+    grids.write("conftest.py", f"{CONFTEST.format(runs=str(grids.runs))}\n    {header}")
+    result = grids.pytest("sweeps.py", *mode)
+    result.stdout.fnmatch_lines(["of the top", "*- remex * on this machine -*"])
+    assert result.stderr.str() == ""
+
+
+def test_conftest_that_names_nothing_of_ours(grids):
+    """A conftest.py above rootdir that does not name the package is not read, and is named."""
+    grids.write("conftest.py", "from ours import *\n")
+    result = grids.pytest("sweeps.py", "--remex-submit")
+    result.stderr.fnmatch_lines([f"*{grids.path}/conftest.py was not read*run pytest from*"])
+
+
+def test_conftest_of_another_user(grids, monkeypatch):
+    """In a repository of another user the conftest.py above is not run."""
+    grids.write("conftest.py", f"{CONFTEST.format(runs='runs')}\n    print('it was run')\n")
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    result = grids.pytest("sweeps.py")
+    result.stderr.fnmatch_lines([f"*{grids.path}/conftest.py was not read*"])
+    assert "it was run" not in result.stdout.str()
+
+
 def test_one_output_folder_from_everywhere(grids, monkeypatch):
-    """The fix that the error names works, and then all folders lead to the same records."""
-    grids.submit("sweeps.py", f"--confcutdir={grids.path}")
+    """A submit in the folder of the sweeps and one at the top lead to the same records."""
+    grids.submit("sweeps.py")
     assert {event["node"] for event in grids.events() if "node" in event} == {
         f"grids/sweeps.py::grid[a={a}]" for a in (1, 2, 3)
     }
@@ -61,7 +90,7 @@ def test_one_output_folder_from_everywhere(grids, monkeypatch):
     assert grids.pytest("grids/sweeps.py", "--remex-collect").ret == 0
     before = (grids.output / "grid" / "results.csv").read_bytes()
     monkeypatch.chdir(grids.path / "grids")
-    assert grids.pytest("sweeps.py", "--remex-status", f"--confcutdir={grids.path}").ret == 0
+    assert grids.pytest("sweeps.py", "--remex-status").ret == 0
     assert grids.pytest("sweeps.py", "--remex-collect", "--confcutdir=..").ret == 0
     assert (grids.output / "grid" / "results.csv").read_bytes() == before
 

@@ -64,7 +64,6 @@ compiled. With "run" the line names another module of the agent's than `serve`.
 """
 SENDER = (
     "pytest_remex.agent.sender",
-    "pytest_remex.common.file_stream",
     "pytest_remex.common.files",
 )
 """The modules that `sender` needs, besides their packages."""

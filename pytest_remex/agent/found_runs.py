@@ -13,8 +13,8 @@ from pytest_remex.agent.errors import UnreadableError
 from pytest_remex.agent.place import git, objects
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
+from pytest_remex.common.git import ABSENT
 from pytest_remex.common.records import FindRuns, FoundRun, Patched, ReadPatches, RunFacts
-from pytest_remex.common.tree_differences import ABSENT
 
 LARGEST = 1 << 20
 """Bytes of the longest script that is sent."""

@@ -6,22 +6,31 @@ of no bytes ends the file, and the number `LAST` the stream. Missing and unreada
 out, and no link is followed.
 """
 
+import hashlib
 import json
 import os
+import struct
 import sys
 import zlib
 from typing import Any, BinaryIO, Dict
 
-from pytest_remex.common.file_stream import (
-    HEADER,
-    LAST,
-    LENGTH,
-    NO_BYTES,
-    PACKED,
-    PIECE,
-    digest_of_start,
-)
 from pytest_remex.common.files import FilesBelow
+
+HEADER = struct.Struct(">IQqQ")
+"""A file's number in the request, its size, its time of modification, and where its rest begins."""
+LAST = 0xFFFFFFFF
+"""The number after the last file."""
+LENGTH = struct.Struct(">I")
+"""The length of a piece; with the bit `PACKED` that of a piece that zlib has packed."""
+PACKED = 1 << 31
+NO_BYTES = LENGTH.pack(0)
+"""The piece that ends a file."""
+PIECE = 1 << 16
+"""Bytes of the largest piece, unpacked."""
+_WORTH = 0.9
+"""The share of its size that a piece must be packed to."""
+_UNPACKED = 15
+"""How many pieces go as they are after one that could not be packed."""
 
 
 def start(line: Dict[str, Any]) -> None:
@@ -46,12 +55,6 @@ def send_files(line: Dict[str, Any], sink: BinaryIO) -> None:
     if not fault:
         _Sender(source, sink).send(line["files"])
     sink.flush()
-
-
-_WORTH = 0.9
-"""The share of its size that a piece must be packed to."""
-_UNPACKED = 15
-"""How many pieces go as they are after one that could not be packed."""
 
 
 class _Sender:
@@ -95,3 +98,16 @@ class _Sender:
                 return
             self._as_they_are = _UNPACKED if len(piece) == PIECE else 0
         self._sink.write(LENGTH.pack(len(piece)) + piece)
+
+
+def digest_of_start(file: BinaryIO, size: int) -> str:
+    """Return the digest of a file's first `size` bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    file.seek(0)
+    while size > 0:
+        piece = file.read(min(size, 1 << 20))
+        if not piece:
+            break
+        digest.update(piece)
+        size -= len(piece)
+    return digest.hexdigest()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pytest_remex import temporary
-from pytest_remex.common import git_environment
+from pytest_remex.common.git import kept_variables
 from pytest_remex.common.paths import unplaceable
 from pytest_remex.common.redact import redact
 from pytest_remex.errors import RepositoryError
@@ -33,7 +33,7 @@ class Git:
         if not path.is_dir():
             raise RepositoryError(f"repository {path} does not exist: set remex_repo, or Repo(...)")
         # a copy: a patch that changes os.environ must not affect our commands
-        self._environment = git_environment.kept_variables(os.environ) | FIXED
+        self._environment = kept_variables(os.environ) | FIXED
         self.top = path
         self.folder, *tops = self._folders()
         # with core.worktree, git may not find the repository from its work tree

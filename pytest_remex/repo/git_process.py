@@ -1,7 +1,7 @@
 """Start git processes, with only the settings and variables that our commands may depend on.
 
 Git's variables and settings can redirect the repository, the index or the work tree, and change
-what is pushed, hashed or printed. So only the variables that `common.git_environment` lists are
+what is pushed, hashed or printed. So only the variables that `common.git` lists are
 kept, and every setting that could affect our commands is overridden on the command line.
 """
 
@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from pytest_remex.common import git_environment
+from pytest_remex.common.git import FIXED_VARIABLES, is_kept
 from pytest_remex.common.redact import redact
 from pytest_remex.errors import RepositoryError
 
@@ -56,7 +56,7 @@ filters, fileMode), which only `status` does."""
 
 SHOWN = 25
 """The most lines of git's errors that are kept: hooks on a server may print more."""
-FIXED = git_environment.FIXED | {
+FIXED = FIXED_VARIABLES | {
     "GIT_DISCOVERY_ACROSS_FILESYSTEM": "1",
     "GIT_OPTIONAL_LOCKS": "0",
 }
@@ -147,7 +147,7 @@ def without_git_variables() -> Iterator[None]:
     """
     before = _git_variables()
     for name in before:
-        if not git_environment.is_kept(os.fsdecode(name)):
+        if not is_kept(os.fsdecode(name)):
             del os.environb[name]
     try:
         yield

@@ -11,7 +11,7 @@ import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_remex.common.tree_differences import DIFF_TREE, read_differences
+from pytest_remex.common.git import DIFF_TREE, read_differences
 from pytest_remex.errors import SweepError
 from pytest_remex.repo.blobs import Blob, listing
 from pytest_remex.repo.files import folders, within

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pytest_remex.common.grouping import grouped
-from pytest_remex.common.tree_differences import (
+from pytest_remex.common.git import (
     ABSENT,
     DIFF_TREE,
     TreeDifference,
     read_differences,
 )
+from pytest_remex.common.grouping import grouped
 from pytest_remex.model import Commit
 from pytest_remex.repo.git import Git
 

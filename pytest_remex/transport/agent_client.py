@@ -267,8 +267,7 @@ class AgentClient:
 
     def _last_output(self) -> str:
         """Return the last output that is not part of the protocol, for a message."""
-        noise = b"\n".join(self._noise)[-KEPT:]
-        text = str(self._errors) or last_lines(noise)
+        text = str(self._errors) or self.noise
         return f", after {text!r}" if text else ""
 
 

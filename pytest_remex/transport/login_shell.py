@@ -202,16 +202,25 @@ class ShellTransport(ABC):
     Args:
         remote: Its `host` is the name for messages, its `shell` starts the programs.
         notify: Shows the user a line if a program takes long to start.
+        close: Logs out.
         idle_timeout: Seconds without a sign of life after which the connection counts as lost.
     """
 
     way: str
     """How the connection was made, in words."""
 
-    def __init__(self, remote: Remote, notify: Notify, *, idle_timeout: float) -> None:
+    def __init__(
+        self,
+        remote: Remote,
+        notify: Notify,
+        close: Callable[[], object],
+        *,
+        idle_timeout: float,
+    ) -> None:
         self.place = str(remote.host)
         self._shell = remote.shell
         self._notify = notify
+        self._close = close
         self._idle_timeout = idle_timeout
         self._separate_streams = True
         self._seen_shell = ""
@@ -235,9 +244,9 @@ class ShellTransport(ABC):
                 return
         pull_through_agent(self, transfer, idle_timeout=self._idle_timeout)
 
-    @abstractmethod
     def close(self) -> None:
         """See `Transport`."""
+        self._close()
 
     @abstractmethod
     def _execute(self, command: bytes) -> ShellChannel:

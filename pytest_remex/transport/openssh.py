@@ -145,14 +145,10 @@ class OpenSshTransport(ShellTransport):
     def __init__(
         self, remote: Remote, notify: Notify, master: Master, *, idle_timeout: float
     ) -> None:
-        super().__init__(remote, notify, idle_timeout=idle_timeout)
+        super().__init__(remote, notify, master.close, idle_timeout=idle_timeout)
         self.way = master.way
         self._master = master
         self._mark = secrets.token_hex(16)
-
-    def close(self) -> None:
-        """Log out, unless the connection is the user's own."""
-        self._master.close()
 
     def _words(self, variables: str, redirections: str) -> Sequence[str]:
         report = f"code=$?; echo >&2; echo {self._mark} $code >&2; exit $code"

@@ -18,6 +18,7 @@ from pytest_remex.transport.base import (
     KEPT,
     PARTIAL,
     NoRsyncError,
+    fetch_lost,
     last_lines,
 )
 from pytest_remex.transport.rsync_tunnel import RsyncTunnel
@@ -169,7 +170,7 @@ def _check_exit(code: int, tunnel: RsyncTunnel, stderr: bytes, destination: Path
     if tunnel.code == _NOT_STARTED:
         raise NoRsyncError(f"{tunnel.place}: rsync does not start ({tunnel.stderr})")
     if tunnel.code is None and code not in (0, *_FAULTS_HERE):
-        raise tunnel.lost("broke")
+        raise fetch_lost(tunnel.place, "broke")
     if code in _SOME_MISSING:
         return
     if full := disk_full(stderr.decode(errors="replace"), destination):

@@ -29,7 +29,6 @@ from pytest_remex.transport.base import (
 if TYPE_CHECKING:
     from typing import Self
 
-    from pytest_remex.errors import ConnectionLostError
     from pytest_remex.transport.base import Channel, Transport
 
 _START_RSYNC = """
@@ -124,11 +123,7 @@ class RsyncTunnel:
         For the start, the transport has a time limit of its own.
         """
         if self._channel and time.monotonic() - self._last_data > idle_timeout:
-            raise self.lost(f"was silent for {idle_timeout:g} s")
-
-    def lost(self, what: str) -> ConnectionLostError:
-        """Return the error for a connection that was lost; `what` happened to it."""
-        return fetch_lost(self.place, what)
+            raise fetch_lost(self.place, f"was silent for {idle_timeout:g} s")
 
     def __enter__(self) -> Self:
         return self

@@ -176,18 +176,17 @@ def log_in(
     """
     with contextlib.ExitStack() as opened:
         hops: list[fabric.Connection] = []
-        hosts = route(settings)
-        for host in hosts:
+        for host in route(settings):
             hops.append(_log_in_to(host, hops[-1] if hops else None, prompt))
             opened.callback(_close, hops[-1])
         transport = SshTransport(
             hops[-1].transport,
             remote,
             notify,
+            opened.pop_all().close,
             idle_timeout=idle_timeout,
-            close=opened.pop_all().close,
         )
-        transport.key_agent = hosts[-1].forwarded_agent
+        transport.key_agent = settings.forwarded_agent
         return transport
 
 
@@ -335,8 +334,10 @@ class SshTransport(ShellTransport):
 
     Args:
         ssh: The connection.
-        remote: See `ShellTransport`, also for `notify` and `idle_timeout`.
-        close: Logs out.
+        remote: See `ShellTransport`, also for `notify`, `close` and `idle_timeout`.
+
+    Attributes:
+        key_agent: The socket of the key agent here that programs there may use.
     """
 
     way = FABRIC
@@ -346,19 +347,13 @@ class SshTransport(ShellTransport):
         ssh: paramiko.Transport,
         remote: Remote,
         notify: Notify,
+        close: Callable[[], object],
         *,
         idle_timeout: float,
-        close: Callable[[], None],
     ) -> None:
-        super().__init__(remote, notify, idle_timeout=idle_timeout)
+        super().__init__(remote, notify, close, idle_timeout=idle_timeout)
         self._ssh = ssh
-        self._close = close
         self.key_agent: str | None = None
-        """The socket of the key agent here that programs there may use."""
-
-    def close(self) -> None:
-        """Log out of each host on the way."""
-        self._close()
 
     def _execute(self, command: bytes) -> SshChannel:
         try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from pytest_remex import agent
-from pytest_remex.common.file_stream import HEADER, LAST, LENGTH, PACKED, PIECE, digest_of_start
+from pytest_remex.agent.sender import HEADER, LAST, LENGTH, PACKED, PIECE, digest_of_start
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.base import (
     EXIT_TIMEOUT,
@@ -66,7 +66,7 @@ def pull_through_agent(transport: Transport, transfer: Transfer, *, idle_timeout
             raise RemoteError(f"{transport.place}: {fault}")
         _Copying(transfer, files, stream).copy()
     except (OSError, EOFError) as error:
-        raise stream.lost("broke") from error
+        raise fetch_lost(transport.place, "broke") from error
     finally:
         stream.close()
 
@@ -200,22 +200,18 @@ class _Stream:
 
     def damaged(self) -> RemoteError:
         """Return the error for malformed data."""
-        return self.lost("carried malformed data")
-
-    def lost(self, what: str) -> RemoteError:
-        """Return the error for a connection that was lost; `what` happened to it."""
-        return fetch_lost(self._place, what)
+        return fetch_lost(self._place, "carried malformed data")
 
     def _next(self) -> bytes:
         try:
             data = self._came.get(timeout=self._idle_timeout)
         except queue.Empty:
-            raise self.lost(f"was silent for {self._idle_timeout:g} s") from None
+            raise fetch_lost(self._place, f"was silent for {self._idle_timeout:g} s") from None
         if data:
             return data
         code = self._channel.wait(EXIT_TIMEOUT)
         if code is None:
-            raise self.lost("broke")
+            raise fetch_lost(self._place, "broke")
         raise RemoteError(
             f"{self._place}: the program that sends files ended (exit code {code}): {self._errors}"
         )

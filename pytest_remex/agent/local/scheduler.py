@@ -24,7 +24,7 @@ from pytest_remex.agent.units import units_of
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths, protocol
 from pytest_remex.common.claims import Discard
-from pytest_remex.common.git_environment import kept_variables
+from pytest_remex.common.git import kept_variables
 from pytest_remex.common.jobs import Job, JobState, number_of
 from pytest_remex.common.paths import LocalSpec, LocalState
 

@@ -12,6 +12,7 @@ from pytest_remex.agent.fs import RunFiles
 from pytest_remex.agent.place import git, objects, stage
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common import paths
+from pytest_remex.common.git import ABSENT
 from pytest_remex.common.paths import LONGEST_NAME, RunNote
 from pytest_remex.common.protocol import (
     Fetched,
@@ -23,7 +24,6 @@ from pytest_remex.common.protocol import (
     Tidy,
     Tips,
 )
-from pytest_remex.common.tree_differences import ABSENT
 from pytest_remex.common.typed_json import FORMAT
 
 BATCH = 100

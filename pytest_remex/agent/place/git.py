@@ -15,7 +15,7 @@ from typing import Dict, List, Optional
 from pytest_remex.agent import fs, process
 from pytest_remex.agent.errors import AgentError, missing_program, unwritable_error
 from pytest_remex.agent.process import Ran
-from pytest_remex.common import git_environment
+from pytest_remex.common.git import FIXED_VARIABLES, kept_variables
 from pytest_remex.common.parts import OVER_CONNECTION, Source
 from pytest_remex.common.redact import redact
 
@@ -48,7 +48,7 @@ _SETTINGS = (
     "submodule.recurse=false",
 )
 """Settings that override the configuration of the clone and of the user on the cluster."""
-_ENVIRONMENT = dict(git_environment.FIXED, GIT_TERMINAL_PROMPT="0")
+_ENVIRONMENT = dict(FIXED_VARIABLES, GIT_TERMINAL_PROMPT="0")
 
 
 class CloneError(AgentError):
@@ -62,7 +62,7 @@ class CloneError(AgentError):
 
 def environment() -> Dict[str, str]:
     """Return the environment for git: no prompts, messages in English, no replacement objects."""
-    return dict(git_environment.kept_variables(os.environ), **_ENVIRONMENT)
+    return dict(kept_variables(os.environ), **_ENVIRONMENT)
 
 
 def command(clone: str, *words: str) -> List[str]:

@@ -8,7 +8,7 @@ from typing import IO, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tup
 
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.place import git
-from pytest_remex.common.tree_differences import DIFF_TREE, read_differences
+from pytest_remex.common.git import DIFF_TREE, read_differences
 
 CHUNK = 1 << 20
 """How many bytes are in memory at a time."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pytest_remex.common.file_stream import HEADER, LENGTH, PACKED, PIECE
+from pytest_remex.agent.sender import HEADER, LENGTH, PACKED, PIECE
 from pytest_remex.errors import RemoteError
 from pytest_remex.transport.local import LocalTransport
 from pytest_remex.transport.through_agent import pull_through_agent

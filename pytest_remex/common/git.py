@@ -1,11 +1,11 @@
-"""Decide which of git's environment variables are kept, on both sides and for local jobs.
+"""What is common to git here and on the cluster: its variables, and what it prints about trees.
 
 Git's variables can redirect the repository, the index or the work tree, and change what is pushed,
 hashed or printed. A git hook or a wrapper sets them for a repository of its own. So only those are
-kept that say how to reach a server or where git is installed.
+kept, also for local jobs, that say how to reach a server or where git is installed.
 """
 
-from typing import Dict, Mapping
+from typing import Dict, Iterator, Mapping, NamedTuple, Tuple
 
 KEPT = frozenset(
     {
@@ -27,7 +27,7 @@ may set up a credential helper or a proxy; our command line options override its
 KEPT_PREFIXES = ("GIT_HTTP_", "GIT_PROXY_", "GIT_PYTHON_", "GIT_SSL_")
 """Prefixes of other variables that are kept: for TLS and proxies, and GitPython's own."""
 
-FIXED = {
+FIXED_VARIABLES = {
     "GIT_GRAFT_FILE": "/dev/null/none",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_TRACE2": "0",
@@ -48,3 +48,41 @@ def is_kept(name: str) -> bool:
 def kept_variables(variables: Mapping[str, str]) -> Dict[str, str]:
     """Return the variables that are kept."""
     return {name: text for name, text in variables.items() if is_kept(name)}
+
+
+DIFF_TREE = (
+    *("diff-tree", "-r", "-z", "--raw", "--full-index"),
+    *("--no-renames", "--no-ext-diff", "--ignore-submodules=none"),
+)
+"""The command; two commits or trees follow, or `--stdin` for pairs of trees."""
+ABSENT = b"000000"
+"""The mode of a path that a tree does not have."""
+
+
+class TreeDifference(NamedTuple):
+    """A path that differs between two trees: its modes, and the ids of its blobs."""
+
+    path: bytes
+    old_mode: bytes
+    mode: bytes
+    old_blob: bytes
+    blob: bytes
+
+
+def read_differences(output: bytes) -> Iterator[Tuple[Tuple[str, str], TreeDifference]]:
+    r"""Yield each difference with the pair of trees that it is in; without `--stdin`, none.
+
+    A header is `old new\n`; a row is `:mode mode blob blob letter\0path\0`.
+    """
+    pair, position = ("", ""), 0
+    while position < len(output):
+        if output[position : position + 1] != b":":
+            end = output.index(b"\n", position)
+            old, new = output[position:end].decode("ascii").split()
+            pair, position = (old, new), end + 1
+            continue
+        middle = output.index(b"\0", position)
+        end = output.index(b"\0", middle + 1)
+        facts = output[position + 1 : middle].split(b" ")
+        yield pair, TreeDifference(output[middle + 1 : end], *facts[:4])
+        position = end + 1

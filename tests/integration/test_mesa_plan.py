@@ -58,6 +58,15 @@ def test_a_group_that_is_not_read(planned):
     said.fnmatch_lines(["*from it: add read_extra_kap_inlist(1) = .true. and extra_kap_inlist_na*"])
 
 
+def test_a_group_that_is_not_read_and_not_patched(planned):
+    """Plan warns of settings that MESA ignores even if the sweep leaves them; not of plots."""
+    project = f"{PROJECT}&pgstar\n pause = .true.\n/\n"
+    said = planned("inlist_project", "controls.initial_mass", [1, 2], inlist_project=project)
+    said.fnmatch_lines(["MESA ignores zbase in &kap of inlist_project: inlist reads *"])
+    said.no_fnmatch_line("MESA ignores *&pgstar*")
+    assert said.str().count("MESA ignores") == 1
+
+
 def test_a_file_outside_the_chain(planned):
     """Names that no inlist in the chain has are among them."""
     said = planned("inlist_other", "controls.my_thing", [1], inlist_other="&controls\n/\n")

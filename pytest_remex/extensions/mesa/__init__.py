@@ -29,8 +29,8 @@ if TYPE_CHECKING:
         read_inlist,
         read_namelists,
     )
-    from pytest_remex.extensions.mesa.inspection import KnownControls, load_controls
     from pytest_remex.extensions.mesa.job_log import stop_allowed
+    from pytest_remex.extensions.mesa.known_controls import KnownControls, load_controls
     from pytest_remex.extensions.mesa.outputs import (
         TableWarning,
         read_history,
@@ -67,7 +67,7 @@ __all__ = [
 # pytest imports this package at every start, so its modules are imported when they are needed
 _HOMES = {
     f"{__name__}.chains": ("EffectiveConfig", "Origin", "effective_config"),
-    f"{__name__}.inspection": ("KnownControls", "load_controls"),
+    f"{__name__}.known_controls": ("KnownControls", "load_controls"),
     f"{__name__}.inlists": (
         "InlistWarning",
         "patch_inlist",

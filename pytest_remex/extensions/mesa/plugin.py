@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pytest_remex.experiment import Experiment, Run
-    from pytest_remex.extensions.mesa.inspection import KnownControls
+    from pytest_remex.extensions.mesa.known_controls import KnownControls
     from pytest_remex.hookspecs import ContinueProbe, RunFile
     from pytest_remex.model import Config, Scalar
 
@@ -151,6 +151,6 @@ class MesaHooks:
 
     @cached_property
     def _controls(self) -> KnownControls | None:
-        from pytest_remex.extensions.mesa.inspection import load_controls  # noqa: PLC0415 - start-up
+        from pytest_remex.extensions.mesa.known_controls import load_controls  # noqa: PLC0415 - start-up
 
         return load_controls(Path(self._folder).expanduser()) if self._folder else None

@@ -7,7 +7,8 @@ import pytest
 from pytest_remex.errors import NamelistError
 from pytest_remex.experiment import Experiment
 from pytest_remex.extensions.mesa import InlistWarning, effective_config, patch_inlist
-from pytest_remex.extensions.mesa.inspection import KnownControls, inspect
+from pytest_remex.extensions.mesa.inspection import inspect
+from pytest_remex.extensions.mesa.known_controls import KnownControls
 from pytest_remex.extensions.mesa.roots import config_of, named_files
 from pytest_remex.model import Sweep
 

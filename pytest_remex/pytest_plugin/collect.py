@@ -216,6 +216,9 @@ class CollectMode(Mode):
                 f"{what} kept, as nothing changed that the checks depend on: --remex-fresh "
                 f"judges all"
             )
+        if removed := sum(was_cleaned(judge.collected) for judge in self._judging.judges.values()):
+            what = counted(removed, "run")
+            self.terminal.say(f"{what} removed with --remex-clean: the results keep what they had")
         for each in self._others:
             where = f"{each.run.node} {each.job.state} job {each.job.id}"
             self.terminal.say(f"upstream, not judged: {where}")

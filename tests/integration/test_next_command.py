@@ -64,6 +64,19 @@ def test_after_a_submit(project):
     assert last_line(project, "--remex-status") == collects
 
 
+def test_after_a_clean(project):
+    """When all runs are removed, status names what runs them again, which it does."""
+    project.ran()
+    project.pytest("--remex-collect")
+    project.pytest("--remex-clean", "--remex-yes")
+    again = "next: --remex-submit --remex-retry=all runs again what is gone"
+    assert last_line(project, "--remex-status") == again
+    assert "results('grid')" in last_line(project, "--remex-collect")
+    project.ran("--remex-retry=all")
+    assert len(project.jobs()) == 6
+    assert last_line(project, "--remex-status").startswith("next: --remex-collect")
+
+
 def test_after_failures(empty_project):
     """If jobs or checks failed, the option that sends them again is named."""
     empty_project.sweeps(FAILING)

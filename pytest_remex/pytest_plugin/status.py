@@ -193,10 +193,10 @@ class StatesShown:
             return wait_step(live)
         if has_failed:
             return "--remex-collect shows why, --remex-submit --remex-retry submits them again"
-        if any(job.state.ended and job.state is not JobState.PURGED for job in jobs):
-            return "--remex-collect fetches and judges the outputs"
-        if any(job.state is JobState.PURGED for job in jobs):
-            return "--remex-submit --remex-retry=all runs again what is gone"
+        if ended := {job.state for job in jobs if job.state.ended}:
+            again = "--remex-submit --remex-retry=all runs again what is gone"
+            collects = "--remex-collect fetches and judges the outputs"
+            return again if ended == {JobState.PURGED} else collects
         if any(job.state is JobState.UNKNOWN and job.id for job in jobs):
             return "the same command again, once the reason of each UNKNOWN is dealt with"
         return "--remex-submit sends what was not submitted"

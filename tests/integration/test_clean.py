@@ -63,7 +63,9 @@ def test_all_of_what_was_collected(project):
     status.stdout.fnmatch_lines(["PURGED    1 *", "*1 purged*"])
     collect = project.pytest("--remex-collect", "-v")
     assert collect.ret == 0
-    collect.stdout.fnmatch_lines(["*a=1] PURGED*", "1 run removed with --remex-clean: the results*"])
+    collect.stdout.fnmatch_lines(
+        ["*a=1] PURGED*", "1 run removed with --remex-clean: the results*"]
+    )
     assert (project.output / "grid" / "results.csv").read_text() == table
     again = project.pytest("--remex-clean", "--remex-yes", "-v", "-k", "1")
     again.stdout.fnmatch_lines(["*a=1] NOTHING TO REMOVE*", "there is nothing to remove"])

@@ -3,7 +3,8 @@
 import pytest
 from support import shims as faults
 from support.agent_launch import held
-from support.agents import AgentError, until
+from support.agents import AgentError
+from support.daemons import wait_until
 
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import Array, HeaderOptions, WantedSubmission
@@ -105,9 +106,9 @@ def test_a_warning_signal_reaches_the_users_script(launch):
     )
     jobs = jobs_of(launch.submit(array(launch, "r0", script=script)))
     launch.release(jobs["r0"])
-    until((launch.runs / "r0" / "ready").exists)
+    wait_until((launch.runs / "r0" / "ready").exists)
     launch.cluster.run("scancel", "--batch", "--signal=USR1", jobs["r0"])
-    until((launch.runs / "r0" / "warned").exists)
+    wait_until((launch.runs / "r0" / "warned").exists)
     launch.cluster.wait(jobs["r0"].partition("_")[0])
     answers, _ = launch.query(*jobs.items())
     assert answers["r0"].exit_code == 9

@@ -2,7 +2,7 @@
 
 import pytest
 from support.agent_launch import held
-from support.amnesia import forgotten, occupy
+from support.kills import forgotten, occupy
 
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import Array

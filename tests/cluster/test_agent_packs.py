@@ -2,7 +2,7 @@
 
 import pytest
 from support.agent_launch import held
-from support.agents import until
+from support.daemons import wait_until
 
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.parts import Pack, WantedSubmission
@@ -86,7 +86,10 @@ def test_cancelled_while_it_runs(launch, lines):
     job = held(launch.submit(submission))
     launch.release(job)
     waiting = "cd" if lines else "c"
-    until(lambda: all((launch.runs / name / ".remex/started").exists() for name in waiting), 30)
+    wait_until(
+        lambda: all((launch.runs / name / ".remex/started").exists() for name in waiting),
+        seconds=30,
+    )
     running = states(launch, codes, job)
     assert [running[name] for name in "abc"] == ["COMPLETED", "FAILED", "RUNNING"]
     assert running["e"] == "PENDING"
@@ -105,9 +108,12 @@ def test_requeued(launch):
     submission = pack(launch, {"a": 0, "b": "wait", "c": 0}, script, ["#SBATCH --requeue"], slots=1)
     job = held(launch.submit(submission))
     launch.release(job)
-    until((launch.runs / "b/waits").exists, 30)
+    wait_until((launch.runs / "b/waits").exists, seconds=30)
     launch.cluster.run("scontrol", "requeue", job)
-    until(lambda: [one.state for one in launch.cluster.jobs() if one.id == job] == ["PENDING"], 30)
+    wait_until(
+        lambda: [one.state for one in launch.cluster.jobs() if one.id == job] == ["PENDING"],
+        seconds=30,
+    )
     launch.cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")
     assert launch.cluster.wait(job, seconds=60)[job].state == "COMPLETED"
     ran = {name: (launch.runs / name / "ran").read_text() for name in "abc"}
@@ -137,4 +143,4 @@ def test_a_pack_that_is_submitted_again(launch):
         (launch.runs / name / "code").write_text("wait\n")
     job = held(launch.submit(first._replace(job_number=2)))
     launch.release(job)
-    until(lambda: states(launch, "ab", job) == {"a": "RUNNING", "b": "PENDING"})
+    wait_until(lambda: states(launch, "ab", job) == {"a": "RUNNING", "b": "PENDING"})

@@ -6,9 +6,9 @@ import time
 
 import pytest
 from support.agent_launch import held
-from support.agents import until
+from support.daemons import wait_until
+from support.query_faults import UNREACHABLE, refuses
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
-from support.wrappers import UNREACHABLE, refuses
 
 from pytest_remex.common.jobs import JobState
 from pytest_remex.common.protocol import SLURM, LookAtHost, NotReleased
@@ -51,10 +51,10 @@ def test_live_jobs(launch):
     launch.release(job)
     assert ask(launch, "r", job).state == "PENDING"
     launch.cluster.up()
-    until((launch.runs / "r" / "on").exists)
+    wait_until((launch.runs / "r" / "on").exists)
     assert ask(launch, "r", job).state == "RUNNING"
     launch.cluster.run("scancel", job)
-    until(lambda: ask(launch, "r", job).state == "CANCELLED")
+    wait_until(lambda: ask(launch, "r", job).state == "CANCELLED")
 
 
 def test_a_final_state_is_remembered(launch):
@@ -106,7 +106,7 @@ def test_accounting_answers_for_a_job_that_the_controller_forgot(launch):
         found = ask(launch, "r", job)
         return found if found.source == "sacct" else None
 
-    found = until(from_accounting)
+    found = wait_until(from_accounting)
     assert (found.state, found.exit_code) == ("FAILED", 6)
 
 
@@ -120,7 +120,7 @@ def test_accounting_answers_for_a_job_whose_files_were_touched(launch):
     launch.release(long)
     job = run(launch, name, "#!/bin/sh\n")
     last = run(launch, "last", "#!/bin/sh\n")
-    until(lambda: ask(launch, "last", last).source == "sacct")
+    wait_until(lambda: ask(launch, "last", last).source == "sacct")
     (launch.runs / name / ".remex" / "state.json").unlink(missing_ok=True)
     (launch.runs / name / ".remex" / "run.json").write_text("{}")
     launch.cluster.accounting.age(job, days)
@@ -180,12 +180,12 @@ def test_a_job_is_lost_only_where_accounting_proves_it(launch):
     """
     run(launch, "a", "#!/bin/sh\n")
     last = run(launch, "b", "#!/bin/sh\n")
-    until(lambda: ask(launch, "b", last).source == "sacct")
+    wait_until(lambda: ask(launch, "b", last).source == "sacct")
     launch.add("r")
     assert ask(launch, "r", str(int(last) + 1)).state == "UNKNOWN"
     launch.shims.put(f'$REAL "$@" | grep -v ^{last}; exit 0', "sacct")
     newest = run(launch, "c", "#!/bin/sh\n")
-    until(lambda: ask(launch, "c", newest).source == "sacct")
+    wait_until(lambda: ask(launch, "c", newest).source == "sacct")
     launch.shims.put("exit 0", "squeue")
     launch.shims.put(refuses(UNREACHABLE), "scontrol")
     answer = ask(launch, "r", last)
@@ -195,7 +195,7 @@ def test_a_job_is_lost_only_where_accounting_proves_it(launch):
     launch.shims.put(f'case " $* " in *" -j "*) {hidden};; esac; exec $REAL "$@"', "sacct")
     assert ask(launch, "r", last).state == "UNKNOWN"
     launch.shims.put(hidden, "sacct")
-    until(lambda: ask(launch, "r", last).state == "LOST")
+    wait_until(lambda: ask(launch, "r", last).state == "LOST")
 
 
 def test_a_requeued_job_lives_again(launch):
@@ -203,7 +203,7 @@ def test_a_requeued_job_lives_again(launch):
     job = run(launch, "r", "#!/bin/sh\nexit 1\n")
     assert ask(launch, "r", job).state == "FAILED"
     launch.cluster.run("scontrol", "requeue", job)
-    until(lambda: ask(launch, "r", job).state in ("PENDING", "RUNNING"))
+    wait_until(lambda: ask(launch, "r", job).state in ("PENDING", "RUNNING"))
 
 
 def test_a_job_of_another_cluster_is_asked_for_there(launch):
@@ -247,7 +247,7 @@ def test_scontrol_goes_before_what_a_job_wrote(launch):
 def test_sacct_goes_before_what_a_job_wrote(launch):
     """A file that a job wrote in its run directory does not count if accounting knows better."""
     job = run(launch, "r", "#!/bin/sh\nexit 6\n")
-    until(lambda: ask(launch, "r", job).source == "sacct")
+    wait_until(lambda: ask(launch, "r", job).source == "sacct")
     claim(launch, "r", job)
     launch.shims.put("exit 0", "squeue")
     launch.shims.put("exit 1", "scontrol")
@@ -259,7 +259,7 @@ def test_sacct_goes_before_what_a_job_wrote(launch):
 def test_accounts_that_cannot_be_asked_make_nobody_else_believed(launch):
     """While slurmdbd is down, what a forgotten job wrote does not count: Slurm may know better."""
     job = run(launch, "r", "#!/bin/sh\nexit 6\n")
-    until(lambda: ask(launch, "r", job).source == "sacct")
+    wait_until(lambda: ask(launch, "r", job).source == "sacct")
     claim(launch, "r", job)
     launch.shims.put("exit 0", "squeue")
     launch.shims.put(
@@ -267,7 +267,7 @@ def test_accounts_that_cannot_be_asked_make_nobody_else_believed(launch):
     )
     with launch.cluster.accounting.slurmdbd.stopped():
         assert ask(launch, "r", job).state == "UNKNOWN"
-    answer = until(lambda: (found := ask(launch, "r", job)).state == "FAILED" and found)
+    answer = wait_until(lambda: (found := ask(launch, "r", job)).state == "FAILED" and found)
     assert (answer.exit_code, answer.source) == (6, "sacct")
 
 

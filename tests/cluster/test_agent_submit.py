@@ -12,7 +12,7 @@ import time
 import pytest
 from support import shims as faults
 from support.agent_launch import Launch, held
-from support.agents import until
+from support.daemons import wait_until
 from support.rejections import LIMIT, PERMANENT
 from support.sites import WITH_ACCOUNTING
 
@@ -196,7 +196,7 @@ def test_a_hung_up_client_leaves_no_half_done_work(launch):
     submissions = [launch.add(f"r{number}") for number in range(8)]
     agent = launch.agent()
     agent.events(launch.request(*submissions, width=2))
-    until(lambda: len(launch.shims.calls()) == 2)
+    wait_until(lambda: len(launch.shims.calls()) == 2)
     agent.close()
     assert len(launch.shims.calls()) == 2
     launch.shims.put()
@@ -288,7 +288,7 @@ def test_an_sbatch_that_outlives_its_agent_is_adopted(launch):
     submission = launch.add("r")
     agent = launch.agent(grace=0.5)
     agent.write(encode_request(1, launch.request(submission, patience=None)))
-    (found,) = until(lambda: launch.jobs("r"))
+    (found,) = wait_until(lambda: launch.jobs("r"))
     agent.process.stdin.close()
     assert agent.process.wait(timeout=20) == 0
     assert held(launch.submit(submission)) == found.id
@@ -305,7 +305,7 @@ def test_release_touches_only_what_is_ours_and_held(launch, tmp_path):
     assert released == Released([job])
     assert isinstance(refused, NotReleased)
     assert (refused.job, refused.lost) == (other, True)
-    until(lambda: launch.jobs("r")[0].state == "RUNNING")
+    wait_until(lambda: launch.jobs("r")[0].state == "RUNNING")
 
 
 def test_an_agent_killed_at_any_moment_makes_one_job_each(launch):

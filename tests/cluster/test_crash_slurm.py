@@ -6,10 +6,9 @@ import time
 
 import pytest
 from support import shims as faults
-from support.amnesia import forgotten, occupy
 from support.daemons import wait_until
 from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
-from support.kills import kill_at
+from support.kills import forgotten, kill_at, occupy
 from support.launches import finished, jobs_of
 from support.sites import WITH_ACCOUNTING
 

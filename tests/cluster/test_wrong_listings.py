@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support import listings
+from support import query_faults as faults
 from support.daemons import wait_until
 from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
 from support.sites import WITH_ACCOUNTING
@@ -17,7 +17,7 @@ NOT_WRONG = {"PENDING", "HELD", "RUNNING", "COMPLETING", "COMPLETED", "UNKNOWN"}
 
 
 @SINGLE_AND_ARRAY
-@pytest.mark.parametrize("lag", [listings.blind, listings.cached], ids=["blind", "cached"])
+@pytest.mark.parametrize("lag", [faults.blind, faults.cached], ids=["blind", "cached"])
 def test_lag(user, cluster, shims, tmp_path, lag, options):
     """With a listing that is seconds old, submit and the status after it end with one job each."""
     before = Snapshot.of(user.repository)
@@ -32,7 +32,7 @@ def test_lag(user, cluster, shims, tmp_path, lag, options):
     assert_clean(user, before)
 
 
-@pytest.mark.parametrize("lag", [listings.blind, listings.cached], ids=["blind", "cached"])
+@pytest.mark.parametrize("lag", [faults.blind, faults.cached], ids=["blind", "cached"])
 def test_lag_while_cancelling(user, cluster, shims, tmp_path, lag):
     """A job that a listing does not show yet is not reported as cancelled, but is later."""
     user.script("sleep 300")
@@ -71,7 +71,7 @@ def cancelled(user, cluster):
 @SINGLE_AND_ARRAY
 @pytest.mark.parametrize(
     "fault",
-    [listings.PARTIAL, listings.PARTIAL_AND_FAILED, listings.CUT],
+    [faults.PARTIAL, faults.PARTIAL_AND_FAILED, faults.CUT],
     ids=["partial", "failed", "cut"],
 )
 @WITH_ACCOUNTING
@@ -97,7 +97,7 @@ def test_early_account(user, cluster, shims, squeue):
     user.submit("--remex-array")
     cluster.wait()
     wait_until(lambda: accounted(user, cluster) == ["COMPLETED"] * 3, "sacct knows all tasks")
-    shims.put(listings.EARLY, "sacct")
+    shims.put(faults.EARLY, "sacct")
     assert accounted(user, cluster, shims.folder / "sacct") == ["CANCELLED"]
     shims.put(squeue, "squeue")
     user.pytest("--remex-status").succeeded()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from support import wrappers
+from support import query_faults as faults
 from support.daemons import wait_until
 from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
+from support.shims import HANGS
 
 EXPERIMENTS = 3
 LONG = 1500.0
@@ -22,23 +23,23 @@ SACCT = {
     "SLURM_BITSTR_LEN": "4",
 }  # fmt: skip
 WRAPPERS = {
-    "padded": wrappers.PADDED,
-    "coloured": wrappers.COLOURED,
-    "noisy": wrappers.NOISY,
-    "unreachable": wrappers.refuses(wrappers.UNREACHABLE),
-    "silent": wrappers.refuses(wrappers.UNREACHABLE, code=0),
-    "friendly": wrappers.refuses("Slurm is busy, try again later", code=0, stream=1),
-    "sometimes": wrappers.refuses_often(wrappers.TIMED_OUT),
-    "child": wrappers.LEAVES_A_CHILD,
-    "hangs": wrappers.HANGS,
+    "padded": faults.PADDED,
+    "coloured": faults.COLOURED,
+    "noisy": faults.NOISY,
+    "unreachable": faults.refuses(faults.UNREACHABLE),
+    "silent": faults.refuses(faults.UNREACHABLE, code=0),
+    "friendly": faults.refuses("Slurm is busy, try again later", code=0, stream=1),
+    "sometimes": faults.refuses_often(faults.TIMED_OUT),
+    "child": faults.LEAVES_A_CHILD,
+    "hangs": HANGS,
 }
 OF_ONE = {
-    ("sacct", "disabled"): wrappers.refuses(wrappers.DISABLED),
-    ("sacct", "disabled on stdout"): wrappers.refuses(wrappers.DISABLED, stream=1),
-    ("squeue", "variables"): wrappers.exports(**SQUEUE),
-    ("sacct", "variables"): wrappers.exports(**SACCT),
-    ("sacctmgr", "hangs"): wrappers.HANGS,
-    ("scancel", "hangs"): wrappers.HANGS,
+    ("sacct", "disabled"): faults.refuses(faults.DISABLED),
+    ("sacct", "disabled on stdout"): faults.refuses(faults.DISABLED, stream=1),
+    ("squeue", "variables"): faults.exports(**SQUEUE),
+    ("sacct", "variables"): faults.exports(**SACCT),
+    ("sacctmgr", "hangs"): HANGS,
+    ("scancel", "hangs"): HANGS,
 }
 FAULTS = {
     (program, name): fault

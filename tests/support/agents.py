@@ -4,10 +4,9 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, TypedDict, TypeVar
+from typing import IO, TypedDict
 
 import pytest
 
@@ -16,8 +15,6 @@ from pytest_remex.common.framing import decode_event, encode_request, whole
 from pytest_remex.common.protocol import End, Error, Event, Request
 
 NONCE = "nonce-of-the-tests"
-
-Found = TypeVar("Found")
 
 
 class AgentError(Exception):
@@ -152,17 +149,6 @@ class Repository:
         sha = self.git("commit-tree", tree, *parents, "-m", "test")
         self.git("update-ref", f"refs/tests/{sha}", sha)
         return {"sha": sha, "parent": parent or sha, "tree": tree, "meta": {"id": "sweep::a"}}
-
-
-def until(condition: Callable[[], Found], seconds: float = 20) -> Found:
-    """Wait until a condition holds, and return what it returned."""
-    started = time.monotonic()
-    while (waited := time.monotonic() - started) < seconds:
-        found = condition()
-        if found:
-            return found
-        time.sleep(min(max(0.02, waited / 20), 0.2))
-    pytest.fail(f"nothing within {seconds} s")
 
 
 def has_ended(pid: int | str) -> bool:

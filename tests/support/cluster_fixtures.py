@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,17 +14,42 @@ from support.disk import SmallDisk
 from support.forks import Forks
 from support.launches import User
 from support.projects import Project, copy_project, git, make_project
-from support.requirements import lacking
 from support.shims import Shims
 from support.sites import Site, Sites
 from support.slurm import SlurmCluster
 from support.sshd import SshServer
 
+PROGRAMS = (
+    "slurmctld",
+    "slurmd",
+    "slurmdbd",
+    "sacctmgr",
+    "sbatch",
+    "munged",
+    "mariadbd",
+    "mariadb",
+    "mariadb-install-db",
+    "sshd",
+    "ssh",
+    "ssh-keygen",
+    "rsync",
+    "git",
+)
+PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
+
+
+def _lacking() -> list[str]:
+    """Return what this machine lacks for a real Slurm and sshd."""
+    missing = [f"the program {name}" for name in PROGRAMS if not shutil.which(name, path=PATH)]
+    if not sys.platform.startswith("linux"):
+        return ["Linux"]
+    return missing if os.geteuid() == 0 else ["root", *missing]
+
 
 @pytest.fixture(scope="session")
 def requirements() -> None:
     """Skip the test if a real cluster is not possible; with CI=true that is a failure."""
-    if missing := lacking():
+    if missing := _lacking():
         refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         refuse(f"a real Slurm and sshd on this machine need {', '.join(missing)}")
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 KEEPER = Path(__file__).with_name("keeper.py")
 PORTS = range(20_000, 32_000)
 """Below Linux's range for outgoing connections, which could take a port before the daemon does."""
+
+Found = TypeVar("Found")
 
 ENDING = 30.0
 """Seconds that a daemon may take to end."""
@@ -37,17 +39,20 @@ def free_port() -> int:
             return port
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    """Poll until the condition holds; after so many seconds raise TimeoutError, naming `what`.
+def wait_until(
+    condition: Callable[[], Found], what: str = "the condition holds", seconds: float = 20.0
+) -> Found:
+    """Poll until a condition holds, and return what it returned; TimeoutError names `what`.
 
     The longer it has waited the more rarely it polls: many conditions run a program of Slurm's.
     """
     started = time.monotonic()
-    while not condition():
+    while not (found := condition()):
         waited = time.monotonic() - started
         if waited > seconds:
             raise TimeoutError(f"{what}: not within {seconds} s")
         time.sleep(min(max(0.02, waited / 20), 0.2))
+    return found
 
 
 class Daemon:

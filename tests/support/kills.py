@@ -1,17 +1,19 @@
-"""Kill a command, its agent or its link when its launch record has come to a state."""
+"""Kill a command, its agent or its link at a moment of its launch, or Slurm's controller."""
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.daemons import wait_until
 from support.launches import LONGEST, finished
 
 if TYPE_CHECKING:
@@ -119,28 +121,21 @@ def kill_agents(cluster: SlurmCluster) -> None:
 def kill_at(user: User, state: str, count: int = 1, *arguments: str) -> bool:
     """Submit, and kill when the launch records have so many more lines of a state.
 
-    Gives whether the command was killed before its end.
+    Returns:
+        Whether the command was killed before its end.
     """
-    earlier = _lines(user, state)
-    process = user.start("--remex-submit", *arguments)
-    deadline = time.monotonic() + LONGEST
-    while process.poll() is None and _lines(user, state) < earlier + count:
-        assert time.monotonic() < deadline, f"no {state} within {LONGEST} s"
-        time.sleep(LOOK)
-    return _kill(process)
+    return _kill_at(Moment(state, count, 0), user, *arguments)
 
 
 def kill_after(user: User, seconds: float, *arguments: str) -> bool:
-    """Submit, and kill after so many seconds; gives whether that came before the end."""
+    """Submit, and kill after so many seconds; return whether that was before the end."""
+    return _kill_at(Moment("", 0, seconds), user, *arguments)
+
+
+def _kill_at(moment: Moment, user: User, *arguments: str) -> bool:
+    earlier = _lines(user, moment.state)
     process = user.start("--remex-submit", *arguments)
-    deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:
-        time.sleep(LOOK)
-    return _kill(process)
-
-
-def _kill(process: Fork) -> bool:
-    killed = process.poll() is None
+    killed = moment.wait(user, process, earlier)
     process.kill()
     process.communicate(timeout=LONGEST)
     return killed
@@ -150,3 +145,31 @@ def _lines(user: User, state: str) -> int:
     mark = f'"state": "{state}"'.encode()
     records = (user.output / "launches").glob("*.jsonl")
     return sum(path.read_bytes().count(mark) for path in records)
+
+
+@contextmanager
+def forgotten(cluster: SlurmCluster, folder: Path) -> Iterator[None]:
+    """Let the controller crash after the block, and come back as it was before it.
+
+    Until then no job starts; the agents that the block left behind have ended by the crash, so
+    that none of their commands waits for the controller that comes back. `folder` keeps the state.
+    """
+    state, kept = cluster.folder / "state", folder / "state"
+    cluster.down()
+    with cluster.controller.stopped():
+        shutil.copytree(state, kept)
+    cluster.down()  # a controller that was stopped in a hurry forgets it
+    yield
+    wait_until(lambda: not list(agents(cluster)), "the agents have ended")
+    cluster.controller.kill()
+    shutil.rmtree(state)
+    shutil.copytree(kept, state)
+    cluster.start()
+
+
+def occupy(cluster: SlurmCluster, jobs: Iterable[str]) -> set[str]:
+    """Let the user's other held jobs have the numbers of these; return those that they got."""
+    wanted = {job.partition("_")[0] for job in jobs}
+    command = ["sbatch", "--parsable", "--hold", "--wrap=true", "--output=/dev/null"]
+    got = {cluster.run(*command).strip() for _ in range(len(wanted) + 2)}
+    return got & wanted

@@ -27,7 +27,7 @@ ANSWERS_THEN_KILLS_PARENT = """"$REAL" "$@"; kill -9 "$PPID"; exit 0"""
 """Slurm has the job, its id was written, and the caller is dead."""
 
 HANGS = "exec sleep 3600"
-"""Never ends, and Slurm never got the job."""
+"""Never ends; Slurm never got the job, or the query."""
 
 ACCEPTS_THEN_HANGS = """"$REAL" "$@" >/dev/null; exec sleep 3600"""
 """Slurm has the job, and the call never ends."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from support import two_factor
 from support.daemons import Scratch, free_port
 
 if TYPE_CHECKING:
@@ -34,6 +33,21 @@ EVENTS = {
     "sessions": re.compile(r"^Starting session: ", re.MULTILINE),
     "refused": re.compile(r"^drop connection #", re.MULTILINE),
 }
+
+TWO_FACTOR = {
+    "UsePAM": "yes",
+    "PermitRootLogin": "yes",
+    "KbdInteractiveAuthentication": "yes",
+    "AuthenticationMethods": "publickey,keyboard-interactive",
+}
+"""Lines of sshd_config: the key first, then what PAM asks, with the prompt `Password: `."""
+
+PAM_STACK = """\
+auth required pam_exec.so quiet expose_authtok {check}
+auth required pam_permit.so
+account required pam_permit.so
+session required pam_permit.so
+"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,7 @@ class SshServer:
         self.key = self.folder / "user_key"
         own = {"HOME": str(self.home), "GIT_CONFIG_NOSYSTEM": "1"}  # nothing of the machine's user
         self.variables = own | dict(variables or {})
-        self._options = (two_factor.OPTIONS if code else {}) | dict(options or {})
+        self._options = (TWO_FACTOR if code else {}) | dict(options or {})
         self._code = code
         self._pid_file = self.folder / "sshd.pid"
         self._configuration = self.folder / "sshd_config"
@@ -97,7 +111,7 @@ class SshServer:
             make_key(self.key)
             make_key(self.folder / "host_key")
             if self._code:
-                command = two_factor.with_code(self.daemon.command, self.folder, self._code)
+                command = _with_code(self.daemon.command, self.folder, self._code)
                 self.daemon.command = command
             self._configuration.write_text(self._text())
             Path("/run/sshd").mkdir(exist_ok=True)
@@ -190,6 +204,20 @@ class SshServer:
         """Tell by the file that sshd writes once it listens: a connection would be counted."""
         written = self._pid_file.read_text().strip() if self._pid_file.exists() else ""
         return self.daemon.process is not None and written == str(self.daemon.process.pid)
+
+
+def _with_code(command: list[str], folder: Path, code: str) -> list[str]:
+    """Wrap sshd's command so that PAM asks for a code; files go to the folder.
+
+    A PAM stack replaces /etc/pam.d/sshd in a mount namespace that only this sshd sees.
+    """
+    check = folder / "check_code"
+    check.write_text(f"#!/bin/sh\n[ \"$(tr -d '\\000')\" = {shlex.quote(code)} ]\n")
+    check.chmod(0o755)
+    stack = folder / "pam"
+    stack.write_text(PAM_STACK.format(check=check))
+    start = f'mount -n --bind {shlex.quote(str(stack))} /etc/pam.d/sshd && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", start, "sh", *command]
 
 
 @functools.cache

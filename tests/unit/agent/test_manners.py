@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support.agents import Agent, has_ended, until
+from support.agents import Agent, has_ended
+from support.daemons import wait_until
 
 from pytest_remex.common.framing import KEEP_ALIVE, encode_request
 from pytest_remex.common.parts import RunJob
@@ -60,10 +61,10 @@ def test_it_ends_with_its_client_though_slurm_hangs(guest, tmp_path):
     pid = tmp_path / "pid"
     agent = guest(f"echo $$ > {pid}; exec sleep 1000", grace=0.5)
     agent.write(encode_request(1, query(tmp_path)))
-    until(lambda: pid.exists() and pid.read_text())
+    wait_until(lambda: pid.exists() and pid.read_text())
     agent.process.stdin.close()
     assert agent.process.wait(timeout=20) == 0
-    until(lambda: has_ended(int(pid.read_text())))
+    wait_until(lambda: has_ended(int(pid.read_text())))
 
 
 def test_it_ends_where_its_client_is_silent(guest, tmp_path):

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from support.agents import has_ended, until
+from support.agents import has_ended
+from support.daemons import wait_until
 
 from pytest_remex.agent import folder
 from pytest_remex.agent.local.store import CANCELLED, RELEASED, Store
@@ -79,7 +80,9 @@ class Runs:
 
     def wait(self, name, job, *states):
         """Wait until a job is in one of the states."""
-        return until(lambda: (found := self.job(name, job)).state in states and found, seconds=30)
+        return wait_until(
+            lambda: (found := self.job(name, job)).state in states and found, seconds=30
+        )
 
     def run(self, directory, script, environment=None, **header):
         """Run a script to its end and return the job."""
@@ -166,7 +169,7 @@ def test_a_time_limit_ends_the_whole_process_group(runs):
     job = runs.run("r", "#!/bin/sh\nsleep 600 &\necho $! > child\nwait\n", time_limit=0.3)
     assert job.state is JobState.TIMEOUT
     child = int((runs.folder / "r" / "child").read_text())
-    until(lambda: has_ended(child))
+    wait_until(lambda: has_ended(child))
 
 
 def test_cancel_ends_running_and_waiting_jobs(runs):
@@ -175,7 +178,7 @@ def test_cancel_ends_running_and_waiting_jobs(runs):
     runs.add("b", "#!/bin/sh\ntouch started\n")
     held = runs.submit(runs.submission("a"), runs.submission("b"))
     runs.release(held["a"].job)
-    until((runs.folder / "a" / "started").exists)
+    wait_until((runs.folder / "a" / "started").exists)
     events = runs.cancel(held["a"].job, held["b"].job, "99")
     assert list(map(type, events)) == [Cancelled, Cancelled, NotCancelled]
     assert runs.wait("a", held["a"].job, "CANCELLED").elapsed > 0
@@ -190,7 +193,7 @@ def test_a_cancel_waits_for_jobs_that_take_a_moment_to_end(runs):
     )
     job = runs.submit(runs.submission("r"))["r"].job
     runs.release(job)
-    until((path / "started").exists)
+    wait_until((path / "started").exists)
     runs.cancel(job)
     assert runs.job("r", job).state is JobState.CANCELLED
 
@@ -232,9 +235,9 @@ def test_jobs_outlive_the_agent(runs, start_agent):
     runs.add("r", "#!/bin/sh\ntouch started\nsleep 1\ntouch ended\n")
     job = runs.submit(runs.submission("r"))["r"].job
     runs.release(job)
-    until((runs.folder / "r" / "started").exists)
+    wait_until((runs.folder / "r" / "started").exists)
     runs.agent.process.send_signal(signal.SIGKILL)
-    until((runs.folder / "r" / "ended").exists)
+    wait_until((runs.folder / "r" / "ended").exists)
     runs.agent = start_agent(modules=folder())
     assert runs.wait("r", job, "COMPLETED")
 
@@ -249,14 +252,14 @@ def test_a_killed_queue_loses_only_what_ran(runs):
     held = runs.submit(*[runs.submission(name) for name in [*long, "next"]])
     runs.release(*[event.job for event in held.values()])
     for name in long:
-        until(lambda name=name: _text(runs.folder / name / "pid"))
+        wait_until(lambda name=name: _text(runs.folder / name / "pid"))
     queue = int(_text(runs.folder / long[0] / "queue"))
     os.kill(queue, signal.SIGKILL)
-    until(lambda: has_ended(queue))
+    wait_until(lambda: has_ended(queue))
     for name in long:
         assert runs.wait(name, held[name].job, "NODE_FAIL")
         pid = int((runs.folder / name / "pid").read_text())
-        until(lambda pid=pid: has_ended(pid))
+        wait_until(lambda pid=pid: has_ended(pid))
     assert runs.wait("next", held["next"].job, "COMPLETED")
 
 
@@ -267,7 +270,7 @@ def test_a_job_that_was_not_recorded_does_not_run(runs):
     words = [sys.executable, "-c", KILLED_QUEUE, str(runs.folder), job]
     killed = subprocess.run(words, check=False, stdout=subprocess.PIPE, text=True)
     assert killed.returncode == -signal.SIGKILL
-    until(lambda: has_ended(int(killed.stdout)))
+    wait_until(lambda: has_ended(int(killed.stdout)))
     assert not (runs.folder / "r" / "ran").exists()
     runs.release(job)
     assert runs.wait("r", job, "COMPLETED")

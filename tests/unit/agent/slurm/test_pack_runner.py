@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from support.agents import until
+from support.daemons import wait_until
 
 from pytest_remex.agent.slurm import pack_runner
 
@@ -68,7 +68,7 @@ def test_as_many_as_tasks(job):
     task = "touch now-$1; ls now-* | wc -l >seen-$1; sleep 0.3; rm now-$1"
     pack = job(task, 6)
     ran = pack.start(SLURM_TASKS_PER_NODE="3")
-    until(lambda: len(pack.names("now-*")) == 3)
+    wait_until(lambda: len(pack.names("now-*")) == 3)
     ran.communicate(timeout=30)
     assert ran.returncode == 0
     assert max(int((pack.folder / name).read_text()) for name in pack.names("seen-*")) == 3
@@ -93,9 +93,9 @@ def test_signals(job, number, all_started):
     pack = job(task, 3)
     ran = pack.start(SLURM_TASKS_PER_NODE="1")
     for index in range(3 if all_started else 1):
-        until((pack.folder / f"ran-{index}").exists)
+        wait_until((pack.folder / f"ran-{index}").exists)
         ran.send_signal(number)
-        until((pack.folder / f"told-{index}").exists)
+        wait_until((pack.folder / f"told-{index}").exists)
     said, _ = ran.communicate(timeout=30)
     assert len(pack.names("ran-*")) == (3 if all_started else 1)
     assert ("2 did not end" in said) is not all_started
@@ -113,8 +113,8 @@ echo 0 >$1/.remex/exit
     pack = job(task, 3)
     ran = pack.start(SLURM_TASKS_PER_NODE="3")
     ended = [pack.folder / str(index) / ".remex" / "exit" for index in range(3)]
-    until(ended[0].exists)
-    until((pack.folder / "2").exists)
+    wait_until(ended[0].exists)
+    wait_until((pack.folder / "2").exists)
     time.sleep(0.2)
     (pack.folder / "end-1").touch()
     ran.send_signal(signal.SIGTERM)

@@ -11,11 +11,11 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import git  # noqa: F401 - as the modules below
 import pytest
+from support.daemons import wait_until
 
 # A pytest run in pytest forgets what it imported: what can be imported only once comes before,
 # and what each would import again.
@@ -141,21 +141,21 @@ class Project:
 
     def wait(self, seconds=30):
         """Wait until no job waits or runs."""
-        end = time.monotonic() + seconds
-        while Store(str(self.runs)).marked("released"):
-            assert time.monotonic() < end, "jobs have not ended"
-            time.sleep(0.02)
+        wait_until(
+            lambda: not Store(str(self.runs)).marked("released"), "all jobs have ended", seconds
+        )
 
     def until(self, *, ended=(), says=(), seconds=60):
         """Wait until these jobs have ended, and others' output has the text `wait`."""
         store = Store(str(self.runs))
-        states = lambda: [store.state(job) for job in ended]  # noqa: E731 - asked again and again
-        end = time.monotonic() + seconds
-        while not all(each and each.state.ended for each in states()) or not all(
-            "wait" in self._output(store.spec(job)) for job in says
-        ):
-            assert time.monotonic() < end, "jobs have not come that far"
-            time.sleep(0.02)
+
+        def are_that_far():
+            states = [store.state(job) for job in ended]
+            return all(each and each.state.ended for each in states) and all(
+                "wait" in self._output(store.spec(job)) for job in says
+            )
+
+        wait_until(are_that_far, "jobs have come that far", seconds)
 
     def _output(self, spec):
         path = Path(spec.directories[0]) / "job.out"
@@ -262,13 +262,13 @@ def project(empty_project):
     return empty_project
 
 
-def _wait_for_queue(runs, seconds=30):
-    end = time.monotonic() + seconds
+def _wait_for_queue(runs):
     path = runs / ".remex" / "local" / "queue.lock"
-    while path.exists():
-        held = lock(str(path))
+
+    def has_ended():
+        held = lock(str(path)) if path.exists() else None
         if held is not None:
             held.close()
-            return
-        assert time.monotonic() < end, f"the queue of {runs} has not ended"
-        time.sleep(0.05)
+        return held is not None or not path.exists()
+
+    wait_until(has_ended, f"the queue of {runs} has ended", seconds=30)

@@ -4,6 +4,7 @@ import signal
 import time
 
 import pytest
+from support.daemons import wait_until
 
 from pytest_remex.records.fields import parsed
 
@@ -95,10 +96,7 @@ def assert_finishes(project):
 
 def interrupt_in_second_patch(running, project, times=1):
     """Press Ctrl-C, as a terminal does, while the second experiment is patched."""
-    end = time.monotonic() + 30
-    while not (project.path / "second-patch").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_until((project.path / "second-patch").exists, seconds=30)
     for _ in range(times):
         time.sleep(0.3)
         running.send_signal(signal.SIGINT)

@@ -1,9 +1,9 @@
 """Ctrl-C, and kill -9 at every edge of the journal."""
 
 import signal
-import time
 
 import pytest
+from support.daemons import wait_until
 
 KILL = """
 import os
@@ -181,17 +181,20 @@ def test_killed_in_a_patch(project, tmp_path, mode):
     assert list(area.iterdir()) == []
 
 
+def interrupted(running, marker):
+    """Press Ctrl-C once a file is there; return the command's exit code and what it printed."""
+    wait_until(marker.exists, f"{marker.name} is there", seconds=30)
+    running.send_signal(signal.SIGINT)
+    printed, _ = running.communicate(timeout=60)
+    return running.returncode, printed
+
+
 def test_interrupt_finishes_the_batch(project):
     """Ctrl-C during a batch finishes it, reports it, and leaves nothing behind."""
     project.write("conftest.py", SLOW)
     running = project.start("--remex-submit", "-v")
-    end = time.monotonic() + 30
-    while not (project.path / "in-flight").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    text, _ = running.communicate(timeout=60)
-    assert running.returncode == pytest.ExitCode.INTERRUPTED
+    code, text = interrupted(running, project.path / "in-flight")
+    assert code == pytest.ExitCode.INTERRUPTED
     assert "finishing the batch in flight" in text
     assert "Traceback" not in text, text
     for job in (1, 2, 3):
@@ -215,13 +218,8 @@ def test_interrupt_in_a_patch(empty_project):
                 time.sleep(30)
         """)
     running = empty_project.start("--remex-submit")
-    end = time.monotonic() + 30
-    while not (empty_project.path / "in-patch").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    text, _ = running.communicate(timeout=60)
-    assert running.returncode == pytest.ExitCode.INTERRUPTED
+    code, text = interrupted(running, empty_project.path / "in-patch")
+    assert code == pytest.ExitCode.INTERRUPTED
     assert "2 experiments were prepared and not submitted: run the same command again" in text
     assert empty_project.jobs() == []
     assert empty_project.pytest("--remex-submit").ret == 0
@@ -232,10 +230,7 @@ def test_two_at_once(project):
     """A second submit from the same output folder meanwhile is asked to wait."""
     project.write("conftest.py", SLOW)
     running = project.start("--remex-submit")
-    end = time.monotonic() + 30
-    while not (project.path / "in-flight").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_until((project.path / "in-flight").exists, seconds=30)
     (project.path / "conftest.py").unlink()
     result = project.pytest("--remex-submit")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -268,12 +263,7 @@ def test_interrupted_plan(project):
     project.sweeps(SLEEPY)
     refs = project.refs()
     running = project.start("--remex-plan")
-    end = time.monotonic() + 30
-    while not (project.path / "in-flight").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    printed = running.communicate(timeout=60)[0]
+    _, printed = interrupted(running, project.path / "in-flight")
     line = "nothing was sent: the same command again (stopped after 10 of 50 experiments)"
     assert line in printed.splitlines()
     assert "asks for" not in printed
@@ -286,13 +276,8 @@ def test_interrupted_collection(project, mode):
     """Ctrl-C while pytest still collects says that nothing was sent, and what is next."""
     project.sweeps("import pathlib, time\npathlib.Path('imported').touch()\ntime.sleep(60)\n")
     running = project.start(mode)
-    end = time.monotonic() + 30
-    while not (project.path / "imported").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    text, _ = running.communicate(timeout=60)
-    assert running.returncode == pytest.ExitCode.INTERRUPTED
+    code, text = interrupted(running, project.path / "imported")
+    assert code == pytest.ExitCode.INTERRUPTED
     assert "Traceback" not in text
     line = "next: the same command again: stopped before anything was asked or sent"
     assert line in text.splitlines()
@@ -323,13 +308,8 @@ def test_interrupted_after_the_last_item(project, mode, how, is_told, code):
     """Ctrl-C while pytest ends shows no traceback, and what is next if no summary said so."""
     project.write("conftest.py", LATE.format(how=how))
     running = project.start(mode)
-    end = time.monotonic() + 30
-    while not (project.path / "at-the-end").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    text, _ = running.communicate(timeout=60)
-    assert running.returncode == code
+    ended, text = interrupted(running, project.path / "at-the-end")
+    assert ended == code
     assert "Traceback" not in text, text
     assert ("stopped by Ctrl-C before the summary was complete" in text) is is_told
     assert sum(line.startswith("next: ") for line in text.splitlines()) == 1, text
@@ -342,12 +322,7 @@ def test_interrupted_submit_of_a_variant(project):
     """After Ctrl-C while a submit of a variant ends, the next command asks for that variant."""
     project.write("conftest.py", LATE.format(how=MOMENTS["closing"][0]))
     running = project.start("--remex-submit", "--remex-base=HEAD")
-    end = time.monotonic() + 30
-    while not (project.path / "at-the-end").exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    text, _ = running.communicate(timeout=60)
+    _, text = interrupted(running, project.path / "at-the-end")
     line = "next: --remex-status shows what was submitted (with --remex-base=HEAD)"
     assert line in text.splitlines()
 

@@ -4,10 +4,10 @@ import csv
 import json
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
+from support.daemons import wait_until
 
 pytest.importorskip("xdist")
 
@@ -163,10 +163,7 @@ def test_interrupt(ran):
         "sweeps.py", "    assert a not in", "    if a > 2: time.sleep(60)\n    assert a not in"
     )
     process = ran.start(*COLLECT, "-n", "2")
-    end = time.monotonic() + 60
-    while len(list((ran.path / "judged").glob("*"))) < 4:
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    wait_until(lambda: len(list((ran.path / "judged").glob("*"))) >= 4, seconds=60)
     pids = {mark.name.split()[1] for mark in (ran.path / "judged").iterdir()}
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)

@@ -217,34 +217,6 @@ def _follow(
     return EffectiveConfig(given, files), problems
 
 
-def overridden(effective: EffectiveConfig, config: Mapping[str, object]) -> Iterator[str]:
-    """Yield which values of a config are set in an inlist but overridden by one read later.
-
-    Args:
-        effective: What MESA reads.
-        config: Values by name, as `effective` names them; names that it does not have are skipped.
-
-    Yields:
-        One sentence per setting, with both files and lines.
-    """
-    for name, wanted in config.items():
-        try:
-            *earlier, last = effective.origins(name)
-        except KeyError:
-            continue
-        meant = next((one for one in reversed(earlier) if one.value == wanted), None)
-        if meant and last.value != wanted:
-            yield override(name, meant, last)
-
-
-def override(name: str, meant: Origin, last: Origin) -> str:
-    """Return the sentence that one value is overridden by another."""
-    return (
-        f"{name} = {meant.value!r} in {meant.path.name} line {meant.line} is overridden by "
-        f"{last.value!r} in {last.path.name} line {last.line}"
-    )
-
-
 def _stars(
     chain: _Chain, root: Path, mark: str, problems: dict[str, NamelistError]
 ) -> Iterator[tuple[str, Path, list[str]]]:

@@ -13,8 +13,6 @@ from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa.chains import (
     ROOT_MARK,
     follow,
-    overridden,
-    override,
     point_mass_inlist,
 )
 from pytest_remex.extensions.mesa.inlists import MESA_GROUPS, load, parse, values_of
@@ -62,7 +60,7 @@ class Work(NamedTuple):
 def inspect(
     experiment: Experiment,
     controls: KnownControls | None,
-    originals: Mapping[str, bytes] | None = None,
+    originals: Mapping[str, bytes],
     files: Files | None = None,
 ) -> list[str]:
     """Return warnings of patched settings that MESA does not read, does not know or overrides.
@@ -70,8 +68,7 @@ def inspect(
     Args:
         experiment: Its path is the patched checkout.
         controls: The controls of an installed MESA; None leaves names and types unchecked.
-        originals: The bytes, in the base commit, of the files that the patch changed. With them
-            every patched setting is checked, without them only those in the experiment's config.
+        originals: The bytes, in the base commit, of the files that the patch changed.
         files: The files as they are now.
 
     Returns:
@@ -81,7 +78,7 @@ def inspect(
     now = files or files_now()
     top, named = experiment.path, experiment.sweep.config_files
     try:
-        patched = [] if originals is None else list(_patched(top, originals, now))
+        patched = list(_patched(top, originals, now))
     except NamelistError as error:
         return [str(error)]
     homes = {path: _work_folder(top, path, now) for path in {one.path: None for one in patched}}
@@ -95,8 +92,6 @@ def inspect(
             warnings.append(str(error))
             continue
         warnings += map(str, problems.values())
-        if originals is None:
-            warnings += overridden(effective, experiment.config)
         here = [one for one in patched if homes[one.path] == folder]
         warnings += _unread(Work(folder, roots, effective, now), here)
         warnings += _unknown(effective, controls) if controls else ()
@@ -232,7 +227,11 @@ def _overridden(work: Work, one: PatchedSetting, places: Iterable[str]) -> Itera
         )
         if meant is None or origins[-1].value == one.value:
             return
-        warnings.append(override(f"{group}.{one.key}", meant, origins[-1]))
+        last = origins[-1]
+        warnings.append(
+            f"{group}.{one.key} = {meant.value!r} in {meant.path.name} line {meant.line} is "
+            f"overridden by {last.value!r} in {last.path.name} line {last.line}"
+        )
     yield from warnings
 
 

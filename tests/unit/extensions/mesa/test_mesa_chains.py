@@ -8,7 +8,6 @@ import pytest
 
 from pytest_remex.errors import NamelistError
 from pytest_remex.extensions.mesa import effective_config
-from pytest_remex.extensions.mesa.chains import overridden
 
 
 @pytest.fixture
@@ -110,15 +109,3 @@ def test_ten_inlists_deep_and_no_more(work):
     root = work(a10="&controls\n" + reads("controls", "inlist") + "/\n")
     with pytest.raises(NamelistError, match="more than 10 inlists deep in &controls"):
         effective_config(root)
-
-
-def test_a_patched_setting_that_is_overridden_is_told(work):
-    """A value of the config in an inlist that a later one overrides has no effect."""
-    root = work(
-        inlist="&controls\nmass = 12\ny = 1\nz = 2\n" + reads("controls", "a") + "/\n",
-        a="&controls\nmass = 3.5\nz = 2\n/\n",
-    )
-    config = {"mass": 12, "y": 1, "z": 2, "elsewhere": 5}
-    assert list(overridden(effective_config(root), config)) == [
-        "mass = 12 in inlist line 2 is overridden by 3.5 in a line 2"
-    ]

@@ -274,4 +274,4 @@ def test_every_patched_setting_is_looked_at(work):
     assert inspect(experiment(work), None, originals) == [
         "controls.zbase = 0.01 in inlist line 2 is overridden by 0.02 in inlist_project line 3"
     ]
-    assert inspect(experiment(work), None) == []
+    assert inspect(experiment(work), None, {}) == []

@@ -77,6 +77,17 @@ def said(work):
     return plan
 
 
+def test_a_patched_setting_that_is_overridden_is_told(said):
+    """A patched value in an inlist that a later one overrides with another has no effect."""
+    files = {
+        "inlist": group("controls", " mass = 1\n y = 0\n z = 1\n", "a"),
+        "a": group("controls", " mass = 3.5\n z = 2\n"),
+    }
+    assert said(files, {"inlist": {"mass": 12, "y": 1, "z": 2}}) == [
+        "controls.mass = 12 in inlist line 2 is overridden by 3.5 in a line 2"
+    ]
+
+
 def test_the_stars_of_a_binary_are_followed(work):
     """Each star has its own groups; a plain name is found if both agree."""
     config = effective_config(work(BINARY) / "inlist")

@@ -31,13 +31,9 @@ if TYPE_CHECKING:
     )
     from pytest_remex.extensions.mesa.job_log import stop_allowed
     from pytest_remex.extensions.mesa.known_controls import KnownControls, load_controls
-    from pytest_remex.extensions.mesa.outputs import (
-        TableWarning,
-        read_history,
-        read_profile,
-        read_profiles_index,
-    )
+    from pytest_remex.extensions.mesa.outputs import read_history, read_profile, read_profiles_index
     from pytest_remex.extensions.mesa.restarts import Restart, find_restart, photo_folders
+    from pytest_remex.extensions.mesa.tables import TableWarning
     from pytest_remex.hookspecs import RunFile
     from pytest_remex.namelists.values import Raw
 
@@ -68,15 +64,11 @@ __all__ = [
 _HOMES = {
     f"{__name__}.chains": ("EffectiveConfig", "Origin", "effective_config"),
     f"{__name__}.known_controls": ("KnownControls", "load_controls"),
-    f"{__name__}.inlists": (
-        "InlistWarning",
-        "patch_inlist",
-        "read_inlist",
-        "read_namelists",
-    ),
+    f"{__name__}.inlists": ("InlistWarning", "patch_inlist", "read_inlist", "read_namelists"),
     f"{__name__}.job_log": ("stop_allowed",),
-    f"{__name__}.outputs": ("TableWarning", "read_history", "read_profile", "read_profiles_index"),
+    f"{__name__}.outputs": ("read_history", "read_profile", "read_profiles_index"),
     f"{__name__}.restarts": ("Restart", "find_restart", "photo_folders"),
+    f"{__name__}.tables": ("TableWarning",),
     "pytest_remex.config": ("remove",),
     "pytest_remex.hookspecs": ("RunFile",),
     "pytest_remex.namelists.values": ("Raw",),

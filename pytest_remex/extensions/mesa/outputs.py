@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,17 +21,6 @@ if TYPE_CHECKING:
 
     from pytest_remex.namelists.values import Literal
     from pytest_remex.report import Curve
-
-__all__ = [
-    "DIAGRAM",
-    "TableWarning",
-    "hr_tracks",
-    "read_columns",
-    "read_history",
-    "read_output",
-    "read_profile",
-    "read_profiles_index",
-]
 
 _PROFILES = ["model_number", "priority", "profile_number"]
 _MODEL = "model_number"
@@ -85,7 +75,7 @@ def read_history(path: str | Path, columns: Sequence[str] | None = None) -> pd.D
         >>> read_history("LOGS/history.data", columns=["star_age", "log_L"]).log_L.max()
         4.2
     """
-    return read_columns(path, columns, models=True)
+    return _read_table(path, columns, models=True)
 
 
 def read_profile(path: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -105,7 +95,7 @@ def read_profile(path: str | Path, columns: Sequence[str] | None = None) -> pd.D
         >>> read_profile("LOGS/profile8.data", columns=["mass", "logT"]).attrs["star_age"]
         1.3e7
     """
-    return read_columns(path, columns, models=False)
+    return _read_table(path, columns, models=False)
 
 
 def read_profiles_index(path: str | Path) -> pd.DataFrame:
@@ -134,15 +124,9 @@ def read_profiles_index(path: str | Path) -> pd.DataFrame:
     return _without_redone(table)
 
 
-def read_columns(
-    path: str | Path, columns: Sequence[str] | None = None, *, models: bool = True
-) -> pd.DataFrame:
-    """Read a file with MESA's layout.
-
-    Raises `RemexError` as `read_history` does. If `models` is true and the file has model numbers,
-    only the last row of each model is kept.
-    """
-    try:
+def _read_table(path: str | Path, columns: Sequence[str] | None, *, models: bool) -> pd.DataFrame:
+    """Read a history or a profile: only the last row of each model, if its rows are `models`."""
+    with _readable(path):
         with open_table(Path(path)) as file:
             header = read_header(file)
             if header is None:
@@ -155,15 +139,22 @@ def read_columns(
         history = models and _MODEL in names
         needed = [*wanted, *([_MODEL] if history and _MODEL not in wanted else [])]
         table = read_rows(Path(path), header, start, needed)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RemexError(f"{path} cannot be read: {reason}") from None
     if history:
         table = _without_redone(table)
     if needed != wanted:
         table = table[wanted]
     table.attrs = {name: plain(word) for name, word in header.values().items()}
     return table
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    """Raise `RemexError` for a file that cannot be read."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RemexError(f"{path} cannot be read: {reason}") from None
 
 
 def _wanted(path: str | Path, names: list[str], columns: Sequence[str] | None) -> list[str]:
@@ -183,12 +174,8 @@ def _wanted(path: str | Path, names: list[str], columns: Sequence[str] | None) -
 
 def _whole_lines(path: str | Path) -> list[str]:
     """Return the lines, without the last one if it was cut off."""
-    try:
-        with open_table(Path(path)) as file:
-            text = file.read().decode("utf-8", "replace")
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RemexError(f"{path} cannot be read: {reason}") from None
+    with _readable(path), open_table(Path(path)) as file:
+        text = file.read().decode("utf-8", "replace")
     lines = text.splitlines(keepends=True)
     return lines if not lines or lines[-1].endswith("\n") else lines[:-1]
 

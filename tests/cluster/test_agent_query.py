@@ -131,6 +131,19 @@ def test_accounting_answers_for_a_job_whose_files_were_touched(launch):
 
 
 @WITH_ACCOUNTING
+def test_accounting_answers_for_a_job_of_a_clock_ahead(launch):
+    """A forgotten job is found if the controller's clock is ahead of the login node's."""
+    job = run(launch, "r", "#!/bin/sh\n")
+    until(lambda: ask(launch, "r", job).source == "sacct")
+    (launch.runs / "r" / ".remex" / "state.json").unlink(missing_ok=True)
+    launch.cluster.accounting.age(job, -600)
+    launch.shims.put("exit 0", "squeue")
+    launch.shims.put(refuses("slurm_load_jobs error: Invalid job id specified"), "scontrol")
+    answer = ask(launch, "r", job)
+    assert (answer.state, answer.source) == ("COMPLETED", "sacct")
+
+
+@WITH_ACCOUNTING
 def test_accounting_that_is_down_is_no_answer(launch):
     """With slurmdbd stopped a forgotten job is UNKNOWN, and sacct is named."""
     launch.add("r")

@@ -67,13 +67,13 @@ def exit_codes(jobs: List[str], cluster: str = "") -> List[str]:
 
 def accounts(jobs: List[str], since: str, cluster: str = "") -> List[str]:
     """Ask the accounting for jobs and their steps; without `since` sacct starts at midnight."""
-    which = ["-j", ",".join(jobs), "-S", since]
+    which = ["-j", ",".join(jobs), "-S", since, *_UNTIL]
     return ["sacct", *_of(cluster), *_PARSABLE, *which, "-o", ",".join(ACCOUNTED)]
 
 
 def accounts_of_user(since: str, cluster: str = "") -> List[str]:
     """Ask the accounting for all of the user's jobs since a time."""
-    which = ["-X", "-u", str(os.getuid()), "-S", since]
+    which = ["-X", "-u", str(os.getuid()), "-S", since, *_UNTIL]
     return ["sacct", *_of(cluster), *_PARSABLE, *which, "-o", ",".join(ACCOUNTED)]
 
 
@@ -126,6 +126,8 @@ SUBMITTED = ("--parsable", "--hold")
 """The options of each sbatch command that we run."""
 _CLUSTER = "-M"
 _MINE = ("-h", "-a", "-r", "-t", "all")
+_UNTIL = ("-E", "now+1days")
+"""Jobs that begin after sacct's own "now" too: the controller's clock may be ahead of ours."""
 _PARSABLE = ("-n", "-p", f"--delimiter={FIELD}")
 """Without a header, and with the delimiter after the last field too."""
 

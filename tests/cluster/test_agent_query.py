@@ -134,7 +134,7 @@ def test_accounting_answers_for_a_job_whose_files_were_touched(launch):
 def test_accounting_answers_for_a_job_of_a_clock_ahead(launch):
     """A forgotten job is found if the controller's clock is ahead of the login node's."""
     job = run(launch, "r", "#!/bin/sh\n")
-    until(lambda: ask(launch, "r", job).source == "sacct")
+    wait_until(lambda: ask(launch, "r", job).source == "sacct")
     (launch.runs / "r" / ".remex" / "state.json").unlink(missing_ok=True)
     launch.cluster.accounting.age(job, -600)
     launch.shims.put("exit 0", "squeue")

@@ -30,7 +30,7 @@ from pytest_remex.pytest_plugin.items import WORKER_INPUT
 from pytest_remex.tables.publish import TablesImport
 
 GIVEN = 2
-"""How many items a process has: it does the first only when it knows of the second."""
+"""The least items that a process has: it does the first only when it knows of the second."""
 SECONDS = 2.0
 """How long a process may take to end before it is interrupted, and again before it is killed."""
 
@@ -216,7 +216,9 @@ class JudgingProcesses:
         if not is_ready or node.shutting_down:
             return
         given = self._given.setdefault(node, deque())
-        count = min(GIVEN - len(given), len(self._waiting))
+        # with one more, it need not wait for the next one; the last ones are shared evenly
+        most = GIVEN + (len(self._waiting) > GIVEN * self._number)
+        count = min(most - len(given), len(self._waiting))
         numbers = [self._waiting.popleft() for _ in range(count)]
         given.extend(numbers)
         if numbers:

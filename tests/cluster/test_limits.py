@@ -19,6 +19,17 @@ def test_backs_off(user, cluster, shims):
 
 
 @WITH_ACCOUNTING
+def test_an_array_above_the_limit(user, cluster):
+    """An array with more tasks than MaxSubmitJobs is sent in parts, by the same command."""
+    with cluster.submit_limit(2):
+        done = user.pytest("--remex-submit", "--remex-array", "-v", seconds=200)
+        assert "] SUBMITTED job" in done
+        cluster.wait()
+        user.submit("--remex-array")
+    assert_once(user, cluster, 3)
+
+
+@WITH_ACCOUNTING
 def test_more_than_may_be_submitted(user, cluster):
     """A launch above MaxSubmitJobs says so, and doctor shows the limit."""
     cluster.down()

@@ -181,17 +181,21 @@ def upstream_at(sweep: Sweep, point: Config) -> Upstream | None:
 
 
 def plain(value: object, name: str) -> Value:
-    """Convert a value for JSON; NumPy scalars and arrays become plain Python values.
+    """Convert a value for JSON: NumPy's, and an enum's text or numbers, become plain Python values.
 
     Raises `SweepError` for values of other types, nan and infinities.
     """
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         value = value.tolist()
     match value:
-        case None | bool() | int() | str():
+        case None | bool():
             return value
+        case int():
+            return int.__int__(value)
+        case str():
+            return str.__str__(value)
         case float() if math.isfinite(value):
-            return value
+            return float.__float__(value)
         case float():
             raise SweepError(f"{name} = {value!r}: a parameter must be a finite number")
         case list() | tuple():

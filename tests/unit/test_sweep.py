@@ -5,6 +5,8 @@ import json
 import math
 from collections.abc import Hashable
 from contextlib import suppress
+from enum import Enum
+from http import HTTPStatus
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
+
+
+Network = Enum("Network", {"BASIC": "basic"}, type=str)
+"""A choice that is text; its member is formatted as `Network.BASIC`."""
 
 
 def plan(*arguments, **options):
@@ -96,10 +102,12 @@ def test_generators_as_dimensions():
         (np.array([1, 2]), [1, 2]),
         ((1, (2, 3)), [1, [2, 3]]),
         ({"a": np.float32(0.5)}, {"a": 0.5}),
+        (Network.BASIC, "basic"),
+        (HTTPStatus.OK, 200),
     ],
 )
 def test_plain_values(value, expected):
-    """NumPy's values and tuples become what JSON holds."""
+    """NumPy's values, tuples, and members of an enum of text or numbers become what JSON holds."""
     found = plain(value, "x")
     assert found == expected
     assert type(found) is type(expected)

@@ -341,8 +341,7 @@ def _recipes(recipes: Sequence[Mapping[str, object]] | None) -> tuple[Config, ..
     for recipe in recipes:
         if not isinstance(recipe, Mapping):
             raise SweepError(f"recipes: {recipe!r} must be a dict of names and values")
-        named = by_name(recipe, "recipes")
-        values = {name: plain(value, name) for name, value in named.items()}
+        values = {name: plain(value, name) for name, value in by_name(recipe, "recipes").items()}
         if values in found:
             raise SweepError(f"recipes: {values!r} appears twice: remove one")
         found.append(values)

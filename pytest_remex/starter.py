@@ -72,9 +72,6 @@ class Project:
 def inspect_project(top: Path) -> Project:
     """Search a repository for a config file, a parameter, and existing files.
 
-    Args:
-        top: Its top folder.
-
     Raises:
         ConfigError: Its config file needs a library that is not installed.
 

@@ -57,12 +57,9 @@ def read_piece(path: str, start: int, most: int) -> Tuple[int, int, str]:
 
 
 def read(path: str, folder: Optional[int] = None, largest: int = LARGEST) -> Optional[str]:
-    """Return a file's text; None if it does not exist.
+    """Return the text of a file of at most so many bytes; None if it does not exist.
 
-    Args:
-        path: The file's path.
-        folder: An open folder that the path is relative to.
-        largest: How many bytes it may have.
+    `folder` is an open folder that the path is relative to.
 
     Raises:
         UnreadableError: It is a link, not a regular file, too large, or not readable.

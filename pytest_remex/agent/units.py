@@ -36,10 +36,6 @@ class Units(NamedTuple):
 def units_of(asked: Iterable[LocatedSubmission], scripts: Scripts) -> Units:
     """Return the units that submit the requested runs.
 
-    Args:
-        asked: The requested submissions.
-        scripts: Returns the scripts for a group's folder.
-
     Returns:
         The units. `asked` of each maps the keys of requested submissions to their runs in this
         unit.

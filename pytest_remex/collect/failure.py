@@ -267,13 +267,7 @@ def telling_line(text: str) -> str:
 
 
 def job_cause(job: Job, output: str) -> str:
-    """Return why a job failed, in one line that is the same for jobs that failed alike.
-
-    Args:
-        job: The job.
-        output: The text of its output, as far as known.
-
-    """
+    """Return why a job failed, in one line that is the same for jobs that failed alike."""
     how = str(job.state)
     if job.state is JobState.FAILED and job.exit_code is not None:
         how = f"signal {job.signal}" if job.signal else f"exit {job.exit_code}"

@@ -74,11 +74,6 @@ def query(
 
     Final states are written into the launch records, and not queried again.
 
-    Args:
-        runs: The runs.
-        connect: Returns the connection to a remote.
-        options: What to do besides reading the states of jobs.
-
     Raises:
         RemoteError: A remote cannot be queried.
         RecordError: A launch record cannot be written, and the options do not say otherwise.

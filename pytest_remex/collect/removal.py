@@ -71,13 +71,7 @@ def job_with_removal(job: Job, folder: Path) -> Job:
 
 
 class PurgedRuns:
-    """Find completed runs whose directory no longer exists; each is looked for once.
-
-    Args:
-        folder: The folder for outputs.
-        connect: Returns the connection to a remote.
-
-    """
+    """Find completed runs whose directory no longer exists; each is looked for once."""
 
     def __init__(self, folder: Path, connect: Connect) -> None:
         self._folder = folder

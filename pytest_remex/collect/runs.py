@@ -132,12 +132,7 @@ def collect_with_upstreams(
     index: RunIndex,
     collect: Callable[[Sequence[WantedRun]], list[CollectedRun]],
 ) -> tuple[list[CollectedRun], list[CollectedRun]]:
-    """Collect runs, and those that they came after.
-
-    Args:
-        runs: The runs.
-        index: All runs that are known there.
-        collect: Collects runs, such as `collect_offline`.
+    """Collect runs, and those that they came after, by `collect`, such as `collect_offline`.
 
     Returns:
         The runs, each with the one that it came after; and those of these that are not among them.

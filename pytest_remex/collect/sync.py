@@ -154,12 +154,7 @@ def share(
 
 
 def adopt(connection: Connection, launches: Path, known: Iterable[str]) -> list[str]:
-    """Write additions for runs without a record.
-
-    Args:
-        connection: The connection to their remote.
-        launches: The output folder's launch records.
-        known: The names of the records that are here.
+    """Write additions for runs that none of the records that are `known` here has.
 
     Returns:
         The names of the additions.

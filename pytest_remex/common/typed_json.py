@@ -38,11 +38,7 @@ class NewerFormatError(TypedJsonError):
 
 
 def from_json(kind: Type[Typed], data: Any) -> Typed:  # noqa: ANN401 - any JSON may come
-    """Return parsed JSON as a `kind`.
-
-    Args:
-        kind: A NamedTuple class.
-        data: What `json.loads` returned.
+    """Return what `json.loads` returned as a `kind`, a NamedTuple class.
 
     Raises:
         TypedJsonError: A field is missing or of another type; the message names it.

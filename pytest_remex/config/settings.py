@@ -117,12 +117,7 @@ def find_changes(data: Mapping[str, object], settings: Mapping[str, object]) -> 
 def refuse_other_changes(
     changes: Sequence[Change], before: Mapping[str, object], reread: Callable[[], Settings]
 ) -> None:
-    """Refuse a patched text unless it has exactly the requested changes.
-
-    Args:
-        changes: The requested changes.
-        before: The data before the patch.
-        reread: Reads the patched text.
+    """Refuse a patched text, which `reread` reads, unless it has exactly the requested changes.
 
     Raises:
         ConfigError: Something else would differ; the message names the setting.

@@ -44,17 +44,7 @@ class CancelResult:
 
 @dataclass(frozen=True, slots=True)
 class Canceller:
-    """Cancels the runs on a remote.
-
-    Args:
-        repo: The repository of their commits.
-        remote: The remote.
-        launches: The folder of the launch records.
-        connections: The connections.
-        options: What queries do; they release nothing.
-        note: Shows the user a message.
-
-    """
+    """Cancels the runs on a remote; the queries that it needs release nothing."""
 
     repo: Repo
     remote: Remote

@@ -17,13 +17,7 @@ CAPACITY = frozenset({"jobs", "disk", "quota"})
 
 
 class Fitness:
-    """Check that remotes can take what a command submits, before a launch record is made.
-
-    Args:
-        connect: Returns the connection to a remote.
-        grouping: How runs are grouped.
-
-    """
+    """Check that remotes can take what a command submits, before a launch record is made."""
 
     def __init__(self, connect: Connect, grouping: Grouping) -> None:
         self._connect = connect

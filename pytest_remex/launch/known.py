@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 class KnownLaunches:
     """The launch records that a plan or a submit knows.
 
-    Args:
-        folders: The folders of launch records and fetched outputs.
-        workspaces: The workspaces of the experiments.
-        connect: Returns the connection to a remote.
-
     Raises:
         RecordError: A record cannot be read.
 

@@ -76,12 +76,7 @@ def commit(
 ) -> LaunchBatch:
     """Write runs into the launch record, and keep their commits in the user's repository.
 
-    Args:
-        session: The launch.
-        runs: The runs.
-        wanted: Their claims.
-        made: The commits that this command made.
-
+    `made` are the commits that this command made.
     """
     session.add(run for run in runs if run.commit.sha not in session.runs)
     session.introduce(run.commit.sha for run in runs)

@@ -37,13 +37,7 @@ if TYPE_CHECKING:
 class Plan:
     """The plan of a submit: its experiments are planned one by one.
 
-    Args:
-        folders: The folders of launch records and fetched outputs.
-        options: The user's choices for the launch.
-        workspaces: The workspaces of the experiments.
-        connect: Returns the connection to a remote.
-        preview: Finds out how retried runs would continue.
-
+    `preview` finds out how retried runs would continue.
     """
 
     def __init__(
@@ -186,11 +180,7 @@ class Plan:
 def _decide_after(upstream: Candidate, decision: Decision, job: Job | None) -> Decision:
     """Return the decision on an experiment that comes after another one.
 
-    Args:
-        upstream: The other one.
-        decision: The decision without it.
-        job: The experiment's job as a query last saw it.
-
+    `decision` is the one without it, `job` the experiment's job as a query last saw it.
     """
     again = upstream.decision.is_sent_again and not upstream.known.is_only_purged
     again = again and decision is Decision.ALREADY
@@ -205,13 +195,7 @@ def recipe_of_retry(planned: Candidate) -> int:
 
 
 class JobStates:
-    """The states of jobs without a recorded end, for a plan: one query per remote.
-
-    Args:
-        known: The launch records.
-        connect: Returns the connection to a remote.
-
-    """
+    """The states of jobs without a recorded end, for a plan: one query per remote."""
 
     def __init__(self, known: KnownLaunches, connect: Connect) -> None:
         self._known = known

@@ -59,12 +59,7 @@ def prepare(
 ) -> Prepared:
     """Commit a patch's changes to the workspace's checkout, and reset the checkout to the base.
 
-    Args:
-        named: The experiment that was patched.
-        workspace: The repository at the sweep's base commit.
-        inputs: Which files are inputs.
-        inspect: Called with the patched checkout before the reset.
-        options: The user's options for sbatch.
+    `inspect` is called with the patched checkout before the reset.
 
     Raises:
         RemexError: The script, the config file or the patch cannot be used.
@@ -112,14 +107,7 @@ def differing_files(prepared: Prepared, again: Prepared) -> list[str]:
 def rules_of(
     sweep: Sweep, files: Iterable[Path], scripts: Iterable[str], control: Iterable[str]
 ) -> InputRules:
-    """Return the rules for a sweep's inputs.
-
-    Args:
-        sweep: The sweep.
-        files: The file that defines it, and other sweep files.
-        scripts: The scripts of all sweeps of that file.
-        control: The patterns of control files.
-    """
+    """Return the rules for a sweep's inputs; `scripts` are those of all sweeps of its file."""
     others = sorted({*scripts} - {sweep.script})
     return InputRules(sweep.inputs, sweep.script, tuple(files), tuple(others), tuple(control))
 
@@ -204,10 +192,6 @@ def refuse_missing_config_file(experiment: Experiment, tracked: Iterable[bytes])
 
 def check_config(experiment: Experiment, hook: pluggy.HookRelay) -> Iterator[str]:
     """Compare the config in a patched checkout with the requested config.
-
-    Args:
-        experiment: The experiment; its `path` is the patched checkout.
-        hook: The hooks that read configs.
 
     Yields:
         What could not be compared, one sentence each.

@@ -163,13 +163,7 @@ class LaunchSession:
         self.submissions.setdefault(key, {}).update(dict.fromkeys(shas))
 
     def reach(self, shas: Iterable[str], stage: Stage, **facts: str | bool) -> None:
-        """Write that runs have reached a stage, and update them.
-
-        Args:
-            shas: The commits of the runs.
-            stage: The stage.
-            facts: Details of the stage, as fields of `StageReached`.
-        """
+        """Write that runs have reached a stage; `facts` are fields of `StageReached`."""
         self._reach([StageReached(sha, stage, **facts) for sha in shas])  # type: ignore[arg-type]
 
     def begin_submitting(self, submissions: Mapping[str, Sequence[str]]) -> None:

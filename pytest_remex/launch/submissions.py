@@ -35,13 +35,7 @@ ALIKE = 100
 
 
 def array_advice(headers: Iterable[Header], grouping: Grouping) -> str:
-    """Return the advice for many jobs with equal requests; empty if there is none.
-
-    Args:
-        headers: The header of each job.
-        grouping: How the user has runs grouped.
-
-    """
+    """Return the advice for many jobs with equal requests; empty if there is none."""
     most = max(Counter(headers).values(), default=0)
     if grouping.kind is not GroupingKind.SINGLE or most <= ALIKE:
         return ""

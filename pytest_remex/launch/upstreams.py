@@ -56,10 +56,7 @@ def kept_back(
 ) -> list[str]:
     """Return why experiments would not be sent whose upstreams are used as they are.
 
-    Args:
-        planned: The experiments.
-        unreachable: Remotes that are not asked.
-        connect: Returns the connection to a remote.
+    Remotes that are `unreachable` are not asked.
 
     Raises:
         RemoteError: A remote cannot be asked.

@@ -155,12 +155,7 @@ class Trials:
 
 
 class CheckoutCopies:
-    """Copies of patched checkouts in a folder of the user, named by sweep and experiment.
-
-    Args:
-        folder: The folder; it is made if it does not exist.
-
-    """
+    """Copies of patched checkouts in a folder, which is made, named by sweep and experiment."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -167,11 +167,6 @@ def hidden(config: pytest.Config, nodes: Container[str]) -> Iterator[None]:
     """Hide failures from pytest while it prints them, unless the user asks for them.
 
     Its last line still counts them.
-
-    Args:
-        config: The config of the pytest run.
-        nodes: Their node ids.
-
     """
     reporter, option = config.pluginmanager.get_plugin("terminalreporter"), config.option
     if reporter is None or option.tbstyle != "auto" or option.reportchars != BY_DEFAULT:

@@ -71,12 +71,7 @@ def prepared_facts(prepared: Prepared) -> dict[str, Any]:
 
 
 class FactsFile:
-    """The plugin that writes the file of --remex-json: a list with one object per experiment.
-
-    Args:
-        path: The file.
-
-    """
+    """The plugin that writes the file of --remex-json: a list with one object per experiment."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

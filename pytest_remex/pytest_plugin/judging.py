@@ -44,15 +44,7 @@ PLAIN_MARKS = frozenset({"parametrize", "sweep", "usefixtures"})
 
 
 class Judging:
-    """Judges the runs of a pytest run's items, and keeps verdicts for the next collect.
-
-    Args:
-        config: The config of the pytest run.
-        settings: Its settings.
-        tell: Called with notes for the user.
-        collect: The collect that it is a part of.
-
-    """
+    """Judges the runs of a pytest run's items, and keeps verdicts for the next collect."""
 
     def __init__(
         self,

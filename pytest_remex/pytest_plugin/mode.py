@@ -78,12 +78,7 @@ class ModeContext(NamedTuple):
 
 
 class Mode(ABC):
-    """What is done with experiments.
-
-    Args:
-        context: The context of the pytest run.
-
-    """
+    """What is done with experiments."""
 
     patch_checkout: Checkout | None = None
     """Provides the checkout to patch, in a mode that runs patches."""

@@ -85,11 +85,6 @@ class Preparer:
 
     An error that the user can fix fails the item; files that are not part of an experiment get a
     note.
-
-    Args:
-        context: The context of the pytest run.
-        workspaces: The workspaces in which to prepare experiments.
-
     """
 
     def __init__(self, context: ModeContext, workspaces: Workspaces) -> None:

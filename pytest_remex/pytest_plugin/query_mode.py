@@ -25,11 +25,6 @@ class QueryMode(Mode):
 
     The outcomes are not test outcomes, so pytest's memory of the last failures, which `--lf` uses,
     is not changed.
-
-    Args:
-        context: The context of the pytest run.
-        items: The experiments.
-
     """
 
     def __init__(self, context: ModeContext, items: Sequence[pytest.Function]) -> None:

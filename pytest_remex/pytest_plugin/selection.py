@@ -60,13 +60,7 @@ class FoundRuns:
 
 
 class RecordedRuns:
-    """Find the runs of a session's experiments in the launch records.
-
-    Args:
-        context: The context of the pytest run.
-        items: The experiments.
-
-    """
+    """Find the runs of a session's experiments in the launch records."""
 
     def __init__(self, context: ModeContext, items: Sequence[pytest.Function]) -> None:
         self._context = context

@@ -111,12 +111,7 @@ def _upstreams(found: FoundRuns) -> dict[str, RecordedRun]:
 
 
 class StatesShown:
-    """The states of runs, and what is known of their output, as items and as a table.
-
-    Args:
-        context: The context of the pytest run.
-
-    """
+    """The states of runs, and what is known of their output, as items and as a table."""
 
     def __init__(self, context: ModeContext) -> None:
         self._context = context

@@ -234,12 +234,9 @@ class Terminal:
 
 
 class ItemsProgress:
-    """A plugin that says how many of a large grid's experiments are done, and the time left.
+    """A plugin that says how many of a large grid are done, and the time left.
 
-    Args:
-        session: The pytest run.
-        doing: What is done with them, such as "judging".
-
+    `doing` is what is done with them, such as "judging".
     """
 
     def __init__(self, session: pytest.Session, doing: str) -> None:

@@ -36,13 +36,7 @@ SECONDS = 2.0
 
 
 class JudgingProcesses:
-    """Processes that judge runs for this one.
-
-    Args:
-        config: The config of this process.
-        number: The most processes at a time.
-
-    """
+    """Processes that judge runs for this one, at most `number` at a time."""
 
     def __init__(self, config: pytest.Config, number: int) -> None:
         self._config = config

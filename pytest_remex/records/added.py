@@ -25,13 +25,7 @@ def replicate_of(run: RunRecord, sweep: Sweep) -> int:
 
 
 class Replicates:
-    """The replicates of a sweep's points that are recorded in one place.
-
-    Args:
-        sweep: The sweep.
-        runs: The runs of the launch records, the newest first.
-
-    """
+    """The replicates of points that are recorded in one place; `runs` begin with the newest."""
 
     def __init__(self, sweep: Sweep, runs: Sequence[RecordedRun]) -> None:
         self._sweep = sweep

@@ -161,13 +161,7 @@ class Git:
             )
 
     def filtered(self, base: str, paths: Collection[bytes]) -> dict[bytes, str]:
-        """Return the files of a commit whose stored form differs from the file, and their filter.
-
-        Args:
-            base: The commit.
-            paths: All its files.
-
-        """
+        """Return the files of a commit that are stored in another form, and their filter."""
         if any(path.rpartition(b"/")[2] == b".gitattributes" for path in paths):
             return self._filtered(base, paths, self._changes_files)
         if (self.folder / "info" / "attributes").exists():

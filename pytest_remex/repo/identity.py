@@ -154,14 +154,7 @@ def _topmost(paths: Iterable[bytes], kept: Container[bytes]) -> list[str]:
 
 
 def read_input_tree(repository: Git, base: str, inputs: Inputs) -> InputTree:
-    """Return the inputs in a base commit.
-
-    Args:
-        repository: The repository that has it.
-        base: The commit's sha.
-        inputs: Which of its files are inputs.
-
-    """
+    """Return the inputs in a base commit."""
     files = dict(listing(repository, base))
     blob = files.get(inputs.script)
     script = None if blob is None else repository.ask("cat-file", "blob", blob.sha)

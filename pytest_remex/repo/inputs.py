@@ -250,14 +250,7 @@ def _matchable(path: bytes) -> str:
 
 
 def unfaithful(repository: Git, base: str, files: Mapping[bytes, Blob]) -> dict[bytes, str]:
-    """Return what run directories would not have as it is in a user's checkout, and why.
-
-    Args:
-        repository: The repository.
-        base: A commit.
-        files: All its files.
-
-    """
+    """Return what run directories would not have as it is in a user's checkout, and why."""
     modules = [path for path, blob in files.items() if blob.mode == SUBMODULE]
     shown = {"lfs": "Git LFS"}
     return {path + b"/": _MODULE.format(os.fsdecode(path)) for path in modules} | {

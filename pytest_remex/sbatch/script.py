@@ -51,11 +51,7 @@ class Header(NamedTuple):
 
 
 def parse_header(text: bytes | str, script: str = SCRIPT) -> Header:
-    """Return what a batch script asks for.
-
-    Args:
-        text: The script's text.
-        script: The script's path in the run directory.
+    """Return what a batch script asks for; `script` is its path in the run directory.
 
     Raises:
         SweepError: sbatch would refuse the script, or it cannot be a run because it asks for a job
@@ -83,11 +79,7 @@ def header_of_any(text: str) -> Header:
 
 
 def overridden(header: Header, words: Sequence[str]) -> Header:
-    """Return a header with options of sbatch's command line, which override its own.
-
-    Args:
-        header: The script's own header.
-        words: The options, as `SbatchOptions.words` returns them.
+    """Return a header with the words of sbatch's command line, which override its own options.
 
     Raises:
         SweepError: sbatch does not accept a value.

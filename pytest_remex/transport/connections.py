@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 
 class Connections:
-    """The connections of a pytest run: one for each remote, opened when it is first needed.
-
-    Args:
-        prompt: See `connect`.
-        notify: See `connect`.
-    """
+    """The connections of a pytest run: one for each remote, opened when it is first needed."""
 
     def __init__(self, prompt: Prompt, notify: Notify) -> None:
         self._prompt: Prompt | None = prompt

@@ -58,13 +58,7 @@ def is_inlist(path: Path) -> bool:
 
 
 def is_work_directory(experiment: Experiment, changed: Iterable[str], files: Files) -> bool:
-    """Return whether a checkout is MESA's: it has an inlist or `re`, or its patch wrote an inlist.
-
-    Args:
-        experiment: Its path is the patched checkout.
-        changed: The files that the patch changed.
-        files: The files as they are now.
-    """
+    """Return whether a checkout is MESA's: it has an inlist or `re`, or an inlist was `changed`."""
     top = experiment.path
     if any(is_inlist(Path(name)) for name in changed) or files.is_file(f"{top}/re"):
         return True

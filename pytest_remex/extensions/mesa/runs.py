@@ -65,10 +65,6 @@ def are_large(logs: Iterable[Path]) -> bool:
 def measures_keys(logs: Sequence[Path], folder: Path) -> tuple[str, str]:
     """Return where to cache the measures, and a key that changes when they may.
 
-    Args:
-        logs: The files with MESA's output.
-        folder: The run's outputs.
-
     Returns:
         Two texts of hex digits. The first is a hash of the run's path; the second, of the path,
         size and modification time of each file that `measures` reads.
@@ -87,14 +83,9 @@ def _digest(state: list[str]) -> str:
 
 
 def last_photo(log: JobLog, here: Sequence[str]) -> str | None:
-    """Return the last photo of a run, as `./re` names it: a binary's three files have one name.
+    """Return the last photo of a run as `./re` names it, from its output, else from the files here.
 
-    Args:
-        log: The facts in the job's output.
-        here: The photo files among the run's outputs, for an output that names none.
-
-    Returns:
-        A name such as `x150`, or None.
+    A binary's three files have one name.
     """
     return log.photo or (photo_name(here[-1]) if here else None)
 

@@ -16,11 +16,6 @@ from pytest_remex import hookspecs
 from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.names import point_id
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.anchor import (
-    anchor_of,
-    read_conftests_above,
-    refuse_unread_conftests,
-)
 from pytest_remex.pytest_plugin.command_line import PREPARING, ModeName
 from pytest_remex.pytest_plugin.endings import PlainEnd, remember_failed_checks
 from pytest_remex.pytest_plugin.fixtures import (
@@ -50,6 +45,11 @@ from pytest_remex.pytest_plugin.items import (
     share_locations,
 )
 from pytest_remex.pytest_plugin.memory import PeriodicFreeze, ReportsNotShown, freeze
+from pytest_remex.pytest_plugin.project import (
+    project_folders,
+    read_conftests_above,
+    refuse_unread_conftests,
+)
 from pytest_remex.pytest_plugin.remotes import remotes_of
 from pytest_remex.pytest_plugin.stages import (
     COLLECTED,
@@ -159,7 +159,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Keep pytest from searching the fetched outputs for tests."""
-    output = anchor_of(config).output
+    output = project_folders(config).output
     return True if collection_path == output and output != config.rootpath else None
 
 

@@ -15,10 +15,10 @@ from pytest_remex.common.grouping import grouped
 from pytest_remex.display import counted
 from pytest_remex.errors import RemexError
 from pytest_remex.model import REPLICATE
-from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.item_outcomes import fail_report, reason_of, set_word, skip_report
 from pytest_remex.pytest_plugin.items import parameters_of, point_of, sweep_for, variant_of
 from pytest_remex.pytest_plugin.mode import ModeContext
+from pytest_remex.pytest_plugin.project import node_of
 from pytest_remex.pytest_plugin.terminal import PATHS
 from pytest_remex.tables.rows import INDEX
 from pytest_remex.variant import Variant

@@ -17,11 +17,11 @@ from pytest_remex.collect.bisection import Search, next_round
 from pytest_remex.display import counted
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.collect import CollectMode
 from pytest_remex.pytest_plugin.item_outcomes import WORD, reason_of, set_word
 from pytest_remex.pytest_plugin.items import in_variant, point_of, sweep_for
 from pytest_remex.pytest_plugin.mode import NOT_ENDED, Mode, ModeContext
+from pytest_remex.pytest_plugin.project import node_of
 from pytest_remex.pytest_plugin.stages import ADDED
 from pytest_remex.pytest_plugin.submit import SubmitMode
 from pytest_remex.records.copies import read_all

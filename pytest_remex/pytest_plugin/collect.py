@@ -30,7 +30,6 @@ from pytest_remex.model import Remote, Repo
 from pytest_remex.names import function_of
 from pytest_remex.pytest_plugin import handover
 from pytest_remex.pytest_plugin.against import AgainstReference
-from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.item_outcomes import failing_plainly, log_reports
 from pytest_remex.pytest_plugin.items import (
     PARAMETERS,
@@ -42,6 +41,7 @@ from pytest_remex.pytest_plugin.items import (
 from pytest_remex.pytest_plugin.judging import Judging
 from pytest_remex.pytest_plugin.mode import NOT_ENDED, Mode, ModeContext, stopped_after, wait_step
 from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.project import node_of
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
 from pytest_remex.pytest_plugin.terminal import PATHS
 from pytest_remex.records.index import RecordedRun

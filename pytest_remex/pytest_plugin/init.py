@@ -11,7 +11,7 @@ from pytest_remex.errors import RemexError
 from pytest_remex.io import writing
 from pytest_remex.model import SCRIPT
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.anchor import repository_of
+from pytest_remex.pytest_plugin.project import repository_of
 from pytest_remex.starter import (
     CACHES,
     IGNORE,

@@ -13,7 +13,7 @@ from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Experiment, config_at
 from pytest_remex.model import Config, Remote, Sweep, Value
 from pytest_remex.names import function_of
-from pytest_remex.pytest_plugin.anchor import NODE, node_of
+from pytest_remex.pytest_plugin.project import NODE, node_of
 from pytest_remex.sweep import plain, sweep_of, upstream_at
 from pytest_remex.variant import GRID, Variant
 

@@ -22,7 +22,6 @@ from pytest_remex.hooks import OURS, GuardedHooks, modules_of
 from pytest_remex.model import Repo
 from pytest_remex.names import CHANGED
 from pytest_remex.pytest_plugin import preparation
-from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.facts import note_facts, run_facts
 from pytest_remex.pytest_plugin.fixtures import PLACES, places_of
 from pytest_remex.pytest_plugin.handover import Collect
@@ -36,6 +35,7 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.options import Settings
 from pytest_remex.pytest_plugin.preparation import body_of
+from pytest_remex.pytest_plugin.project import node_of
 from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.tables.stored import RecordedRows, UpstreamMeasures
 

@@ -20,11 +20,11 @@ from pytest_remex.common.jobs import JobState
 from pytest_remex.launch.options import Folders
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.command_line import PREPARING, ModeName
 from pytest_remex.pytest_plugin.endings import ExamplesOfFailures
 from pytest_remex.pytest_plugin.items import MODE, is_experiment, judges_for_another
 from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.project import project_folders
 from pytest_remex.pytest_plugin.terminal import Terminal
 from pytest_remex.transport.connections import Connections
 
@@ -68,7 +68,7 @@ class ModeContext(NamedTuple):
     def folders(self) -> Folders:
         """The folders that launches use."""
         settings = self.settings
-        return Folders(settings.launches, settings.runs, anchor_of(self.config).folder)
+        return Folders(settings.launches, settings.runs, project_folders(self.config).top)
 
     def exit_with(self, code: int) -> None:
         """Set the exit code, unless something failed: then only that the user interrupted it."""

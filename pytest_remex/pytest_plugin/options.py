@@ -12,8 +12,8 @@ import pytest
 from pytest_remex.errors import SweepError
 from pytest_remex.launch.options import Grouping, GroupingKind, LaunchOptions, Resubmit
 from pytest_remex.model import CONTROL, Remote, Repo
-from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.command_line import INI_KEYS, MODES, MODIFIERS, ModeName
+from pytest_remex.pytest_plugin.project import project_folders
 from pytest_remex.pytest_plugin.remotes import local_folder, remotes_of
 from pytest_remex.sbatch.options import OptionText, SbatchOptions
 from pytest_remex.variant import Variant
@@ -132,7 +132,7 @@ def settings(config: pytest.Config) -> Settings:
         _word_of(config, key)
     return Settings(
         mode=mode(config),
-        output=anchor_of(config).output,
+        output=project_folders(config).output,
         layout=_layout(config),
         launching=_launching(config),
         offline=option.remex_offline,
@@ -194,7 +194,7 @@ def default_remote(config: pytest.Config) -> Remote:
     if not (host or runs):
         _refuse_no_choice(config)
     if not host:
-        usual = str(anchor_of(config).output / "local")
+        usual = str(project_folders(config).output / "local")
         return Remote(None, "", local_folder(config, runs) if runs else usual)
     for key, value in (("remex_clone", clone), ("remex_runs", runs)):
         if not value:

@@ -23,7 +23,6 @@ from pytest_remex.launch.preparation import (
 )
 from pytest_remex.launch.preparation import prepare as prepare_experiment
 from pytest_remex.model import Remote, Repo
-from pytest_remex.pytest_plugin.anchor import node_of
 from pytest_remex.pytest_plugin.command_line import ModeName
 from pytest_remex.pytest_plugin.fixtures import arguments, is_pinned, places_of
 from pytest_remex.pytest_plugin.item_outcomes import fail, failing_plainly
@@ -36,6 +35,7 @@ from pytest_remex.pytest_plugin.items import (
     variant_of,
 )
 from pytest_remex.pytest_plugin.mode import ModeContext
+from pytest_remex.pytest_plugin.project import node_of
 from pytest_remex.pytest_plugin.stages import (
     ADDED,
     STAGED,

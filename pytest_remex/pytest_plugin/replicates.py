@@ -18,7 +18,6 @@ from pytest_remex.errors import RecordError
 from pytest_remex.model import Config, Sweep
 from pytest_remex.names import launch_stamp
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.fixtures import by_place, place_key
 from pytest_remex.pytest_plugin.item_outcomes import say, skip
 from pytest_remex.pytest_plugin.items import (
@@ -30,6 +29,7 @@ from pytest_remex.pytest_plugin.items import (
     sweep_for,
     variant_of,
 )
+from pytest_remex.pytest_plugin.project import project_folders
 from pytest_remex.pytest_plugin.stages import ADDED, COLLECTED, Key, key_of, key_of_item
 from pytest_remex.records.added import Replicates, points_with_added, without_replicate
 from pytest_remex.records.copies import FOLDER
@@ -63,17 +63,17 @@ def points_of(config: pytest.Config, sweep: Sweep) -> list[Config]:
 def _recorded_here(config: pytest.Config) -> Sequence[RecordedRun]:
     """Return the runs of added replicates in this machine's records."""
     if RECORDED not in config.stash:
-        anchor = anchor_of(config)
+        project = project_folders(config)
         records: list[LaunchRecord] = []
         # the mode reports what cannot be read
-        paths = [*(anchor.output / FOLDER).rglob(f"*{SUFFIX}")]
+        paths = [*(project.output / FOLDER).rglob(f"*{SUFFIX}")]
         with suppress(RecordError):
-            paths += record_files(anchor.output / "launches")
+            paths += record_files(project.output / "launches")
         for path in paths:
             with suppress(RecordError, OSError):
                 if MARK in path.read_bytes() and (record := read_record(path)):
                     records.append(record)
-        git = Git(anchor.folder) if records else None
+        git = Git(project.top) if records else None
         ours = [each for each in records if git and git.has(each.launch.base)]
         ours.sort(key=lambda each: launch_stamp(each.launch.id), reverse=True)
         config.stash[RECORDED] = [

@@ -19,7 +19,6 @@ from pytest_remex.errors import RecordError, RemexError
 from pytest_remex.hooks import GuardedHooks
 from pytest_remex.model import REPLICATE, Config, Remote, Repo, Sweep
 from pytest_remex.names import function_of, point_id, with_full_id
-from pytest_remex.pytest_plugin.anchor import anchor_of, node_of
 from pytest_remex.pytest_plugin.fixtures import by_place, place_key
 from pytest_remex.pytest_plugin.item_outcomes import say, skip
 from pytest_remex.pytest_plugin.items import (
@@ -31,6 +30,7 @@ from pytest_remex.pytest_plugin.items import (
 )
 from pytest_remex.pytest_plugin.mode import ModeContext
 from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.project import node_of, project_folders
 from pytest_remex.pytest_plugin.replicates import NOT_HERE, add_recorded
 from pytest_remex.pytest_plugin.stages import skip_after_left_out
 from pytest_remex.records.added import added_to, replicate_of
@@ -66,7 +66,7 @@ class RecordedRuns:
         self._context = context
         self._groups = by_place(items)
         self._known: dict[tuple[Repo, Remote], KnownThere] = {}
-        self.files = SweepFiles(anchor_of(context.config).folder)
+        self.files = SweepFiles(project_folders(context.config).top)
         """The files of sweeps, also of those that are not in this session."""
         self._is_incomplete = False
         self.unsubmitted = 0

@@ -18,10 +18,10 @@ from _pytest.pathlib import bestrelpath
 from pytest_remex.display import Progress, ask_at_terminal, clean
 from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin import options
-from pytest_remex.pytest_plugin.anchor import anchor_of
 from pytest_remex.pytest_plugin.endings import SUMMARY_WRITTEN
 from pytest_remex.pytest_plugin.item_outcomes import Markup
 from pytest_remex.pytest_plugin.items import has_mode
+from pytest_remex.pytest_plugin.project import project_folders
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -78,11 +78,11 @@ class Terminal:
         self._notes: dict[str, str] = {}
         self._lines: list[tuple[str, Markup]] = []
         self._targets: dict[Remote, None] = {}
-        anchor = anchor_of(config)
-        if anchor.moved_to is not None:
+        project = project_folders(config)
+        if project.moved_to is not None:
             self.note(
-                f"using {anchor.output}, made by an earlier release; a new project would use "
-                f"{anchor.moved_to}"
+                f"using {project.output}, made by an earlier release; a new project would use "
+                f"{project.moved_to}"
             )
 
     def note(self, text: str, about: str | None = None) -> None:

@@ -14,38 +14,38 @@ from typing import NamedTuple
 import pytest
 
 
-class Anchor(NamedTuple):
-    """The folder that node ids in records are relative to, and the output folder.
+class ProjectFolders(NamedTuple):
+    """The project's folder, to which node ids in records are relative, and the output folder.
 
     `moved_to` is the output folder's location for new projects, if it is used at its old one.
     """
 
-    folder: Path
+    top: Path
     output: Path
     moved_to: Path | None = None
 
 
 NODE = pytest.StashKey[str]()
 """The node id of an experiment, for an item whose own node id names a variant of the grid too."""
-_ANCHOR = pytest.StashKey[Anchor]()
+_FOLDERS = pytest.StashKey[ProjectFolders]()
 _LARGEST_CONFTEST = 1_000_000
 """The bytes of a conftest.py that are searched for this package's name."""
 
 
-def anchor_of(config: pytest.Config) -> Anchor:
-    """Return the anchor of a pytest run.
+def project_folders(config: pytest.Config) -> ProjectFolders:
+    """Return the folders of a pytest run's project.
 
     An output folder below rootdir, made by a release before 0.2, is still used, with rootdir as the
-    anchor for its records.
+    project's folder for its records.
     """
-    if _ANCHOR not in config.stash:
+    if _FOLDERS not in config.stash:
         name = str(config.getini("remex_output"))
         rootdir = config.rootpath
-        anchor, old = Anchor(top := repository_of(rootdir), top / name), rootdir / name
-        if top != rootdir and old != anchor.output and (old / "launches").is_dir():
-            anchor = Anchor(rootdir, old, anchor.output)
-        config.stash[_ANCHOR] = anchor
-    return config.stash[_ANCHOR]
+        project, old = ProjectFolders(top := repository_of(rootdir), top / name), rootdir / name
+        if top != rootdir and old != project.output and (old / "launches").is_dir():
+            project = ProjectFolders(rootdir, old, project.output)
+        config.stash[_FOLDERS] = project
+    return config.stash[_FOLDERS]
 
 
 def repository_of(folder: Path) -> Path:
@@ -58,8 +58,8 @@ def repository_of(folder: Path) -> Path:
 
 
 def node_of(item: pytest.Item) -> str:
-    """Return an item's node id relative to the anchor."""
-    top, node = anchor_of(item.config).folder, item.stash.get(NODE, item.nodeid)
+    """Return an item's node id relative to the project's folder."""
+    top, node = project_folders(item.config).top, item.stash.get(NODE, item.nodeid)
     if top == item.config.rootpath or not item.path.is_relative_to(top):
         return node
     _file, *names = node.split("::", 1)

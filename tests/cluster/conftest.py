@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.agent_launch import Launch
+from support.invariants import Snapshot
 
 HERE = Path(__file__).parent
 
@@ -28,6 +29,12 @@ def socket_folder():
     """Yield a folder whose path is short: the path of a socket has at most 107 bytes."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def before(user):
+    """Return a Snapshot of the user's repository from before the test."""
+    return Snapshot.of(user.repository)
 
 
 @pytest.fixture

@@ -53,14 +53,17 @@ def test_a_foreign_job_before_a_failure_is_left_alone(launch, foreign):
 @pytest.mark.parametrize(
     "fault",
     [
+        faults.CHATTERS,
+        faults.ACCEPTS_THEN_TIMES_OUT,
+        faults.ACCEPTS_THEN_HANGS,
         faults.ANSWERS_THEN_FAILS,
         faults.ANSWERS_THEN_HANGS,
         faults.says(5, faults.ACCEPTS_THEN_TIMES_OUT),
         faults.says(5, '"$REAL" "$@"; exit 1'),
     ],
 )
-def test_a_job_behind_a_failure_is_found(launch, fault):
-    """Where Slurm has the job all the same it is adopted, without a second sbatch."""
+def test_an_accepted_job_is_adopted(launch, fault):
+    """A job that Slurm accepted is found by its folder, without a second sbatch."""
     launch.shims.put(fault)
     job = held(launch.submit(launch.add("r")))
     assert [found.id for found in launch.jobs("r")] == [job]

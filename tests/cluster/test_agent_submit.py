@@ -58,17 +58,6 @@ def test_submitting_again_finds_the_job(launch):
     assert held(launch.submit(submission._replace(job_number=2))) != job
 
 
-@pytest.mark.parametrize(
-    "fault", [faults.CHATTERS, faults.ACCEPTS_THEN_TIMES_OUT, faults.ACCEPTS_THEN_HANGS]
-)
-def test_an_accepted_job_is_adopted(launch, fault):
-    """A job that Slurm accepted silently is found by its folder, without a second sbatch."""
-    launch.shims.put(fault)
-    job = held(launch.submit(launch.add("r")))
-    assert [found.id for found in launch.jobs("r")] == [job]
-    assert len(launch.shims.calls()) == 1
-
-
 @pytest.mark.parametrize("fault", [faults.TIMES_OUT, faults.HANGS])
 def test_a_job_that_left_no_trace_is_tried_again(launch, fault):
     """After two clean listings an attempt that left nothing is followed by another."""

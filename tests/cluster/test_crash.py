@@ -31,12 +31,6 @@ PACK = ("--remex-pack=2",)
 AGAINST = "--remex-against=v1.2"
 
 
-@pytest.fixture
-def before(user):
-    """Return a Snapshot of the user's repository from before the test."""
-    return Snapshot.of(user.repository)
-
-
 @pytest.mark.parametrize(
     ("options", "jobs"), [((), 3), (ARRAY, 3), (PACK, 1)], ids=["single", "array", "pack"]
 )
@@ -133,7 +127,7 @@ def test_frozen_link(user, cluster, sshd, before):
     with Proxy(sshd.port) as proxy:
         sshd.client(user.home, proxy.port)
         process = user.start("--remex-submit")
-        wait_until(lambda: _has(user, "PUSHED"), "the commits are pushed")
+        wait_until(lambda: user.has_reached("PUSHED"), "the commits are pushed")
         proxy.freeze()
         time.sleep(1)
         process.kill()
@@ -147,7 +141,7 @@ def test_frozen_link(user, cluster, sshd, before):
 def test_interrupted(user, cluster, before):
     """Ctrl-C finishes the batch in flight, says so, and leaves nothing behind."""
     process = user.start("--remex-submit", "-v")
-    wait_until(lambda: _has(user, "PUSHING"), "the batch is under way")
+    wait_until(lambda: user.has_reached("PUSHING"), "the batch is under way")
     process.send_signal(signal.SIGINT)
     done = finished(process)
     assert done.code == 2
@@ -160,7 +154,7 @@ def test_two_from_one_folder(user, cluster, shims, before):
     """A second submit from the same output folder says so, and sends nothing."""
     shims.submissions("sleep 8")
     first = user.start("--remex-submit")
-    wait_until(lambda: _has(user, "COMMITTED"), "the first is under way")
+    wait_until(lambda: user.has_reached("COMMITTED"), "the first is under way")
     user.pytest("--remex-submit").failed("another pytest is submitting from")
     finished(first).succeeded()
     _assert_launched(user, cluster, before)
@@ -183,10 +177,6 @@ def test_two_clones(user, cluster, home, before, tmp_path):
         other.close()
     assert_once(user, cluster, 6)
     assert_clean(user, before)
-
-
-def _has(user, state):
-    return any(event.get("state") == state for event in user.events())
 
 
 def _assert_launched(user, cluster, before, jobs=3):

@@ -32,12 +32,6 @@ case $NUMBER in
 esac"""
 
 
-@pytest.fixture
-def before(user):
-    """Return a Snapshot of the user's repository from before the test."""
-    return Snapshot.of(user.repository)
-
-
 @WITH_ACCOUNTING
 def test_doubtful_answers(user, cluster, shims):
     """An answer that is lost, late, missing or in chatter gives one job, within one command."""
@@ -119,7 +113,7 @@ def test_controller_stopped(user, cluster, shims, before):
     shims.submissions(f"sleep {SLOW}")
     with cluster.changed(**QUICK):
         process = user.start("--remex-submit")
-        wait_until(lambda: _has(user, "PLACED"), "the run directories are placed")
+        wait_until(lambda: user.has_reached("PLACED"), "the run directories are placed")
         with cluster.controller.stopped():
             finished(process, seconds=300).failed()
             assert "UNKNOWN" in user.pytest("--remex-status", "-v").without_traceback()
@@ -135,7 +129,7 @@ def test_controller_frozen(user, cluster, before):
     """If the controller does not answer for a while, each experiment still has one job."""
     with cluster.changed(**QUICK):
         process = user.start("--remex-submit")
-        wait_until(lambda: _has(user, "PLACED"), "the run directories are placed")
+        wait_until(lambda: user.has_reached("PLACED"), "the run directories are placed")
         with cluster.controller.frozen():
             time.sleep(4)
         if finished(process).without_traceback().code:
@@ -231,10 +225,6 @@ def _events_of_submit(user):
 
 def _jobs(user, cluster):
     return [job for jobs in jobs_below(cluster, user.project.runs).values() for job in jobs]
-
-
-def _has(user, state):
-    return any(event.get("state") == state for event in user.events())
 
 
 LOSES_RELEASE = """\

@@ -52,7 +52,7 @@ def test_cancelled_by_another_client(user, other, cluster, shims, state):
     before = Snapshot.of(user.repository)
     shims.put(NO_RELEASE, "scontrol")
     process = user.start("--remex-submit", "-v")
-    wait_until(lambda: any(each.get("state") == state for each in user.events()), state)
+    wait_until(lambda: user.has_reached(state), state)
     process.send_signal(signal.SIGSTOP)
     assert "3 cancelled in " in other.pytest("--remex-cancel", "-v").succeeded()
     process.send_signal(signal.SIGCONT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support import query_faults as faults
 from support.daemons import wait_until
-from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
+from support.invariants import Snapshot, assert_clean, assert_once, cancelled
 from support.sites import WITH_ACCOUNTING
 
 LAG = 8
@@ -60,12 +60,6 @@ def test_moved_and_not_listed(user, cluster, shims, options):
     assert "3 already submitted" in user.pytest("--remex-submit", "--remex-retry").succeeded()
     user.pytest("--remex-cancel").succeeded()
     wait_until(lambda: len(cancelled(user, cluster)) == 3, "all are cancelled")
-
-
-def cancelled(user, cluster):
-    """Return the user's cancelled jobs."""
-    several = jobs_below(cluster, user.project.runs).values()
-    return [job for jobs in several for job in jobs if job.state == "CANCELLED"]
 
 
 @SINGLE_AND_ARRAY

@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-import pytest
+from functools import partial
+
 from support.invariants import Snapshot, assert_clean, assert_ran_once
-from support.kills import Moment, disturb, kill_agents
+from support.kills import GROUPINGS, MOST, VICTIMS, Moment, disturb
 from support.projects import git
-from support.proxy import Proxy
 from support.stages import let_jobs_continue, let_jobs_succeed, runs_of, write_chain
 
-GROUPINGS = {"plain": (), "array": ("--remex-array",), "pack": ("--remex-pack=2",)}
-VICTIMS = ("client", "agent", "link")
 EXPERIMENTS = 6
 STAGES = ("birth", "evolve", "death")
 AGAINST = "--remex-against=v1.2"
-MOST = 3
-"""Faults in a row, before the command is left alone."""
 
 
-@pytest.fixture
-def proxy(sshd, home):
-    """Yield a proxy by which the user reaches the cluster."""
-    with Proxy(sshd.port) as proxy:
-        sshd.client(home, proxy.port)
-        yield proxy
-
-
-def hits(user, cluster, proxy):
-    """Return what ends a command, by what it hits."""
-    return {"client": user.kill, "agent": lambda: kill_agents(cluster), "link": proxy.cut}
-
-
-def test_chain(user, cluster, proxy, chance, tally, number):
+def test_chain(user, cluster, strike, chance, tally, number):
     """A chain that is hit up to three times ends with one job for each run, each link in place."""
     victim = VICTIMS[number % len(VICTIMS)]
     grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
     options = GROUPINGS[grouping]
     write_chain(user, how="well")
-    hit = hits(user, cluster, proxy)[victim]
+    hit = partial(strike, victim)
     waits = chance.random() < 0.5  # the first stage runs until the others are submitted
     if not waits:
         let_jobs_continue(user)
@@ -56,7 +39,7 @@ def test_chain(user, cluster, proxy, chance, tally, number):
         assert_clean(user, before)
 
 
-def test_retry(user, cluster, proxy, chance, tally, number):
+def test_retry(user, cluster, strike, chance, tally, number):
     """A retry that is hit up to three times sends failed runs and those after them, once each."""
     victim = VICTIMS[number % len(VICTIMS)]
     grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
@@ -71,7 +54,7 @@ def test_retry(user, cluster, proxy, chance, tally, number):
         user.pytest("--remex-status").reported()
     with tally.case(f"{victim} hit while retrying a chain ({grouping})") as case:
         for moment in Moment.of_launches(chance, EXPERIMENTS // 2, MOST):
-            hit = hits(user, cluster, proxy)[victim]
+            hit = partial(strike, victim)
             case.injected(disturb(user, moment, hit, *options))
         user.pytest(*options).succeeded()
         cluster.wait()
@@ -82,7 +65,7 @@ def test_retry(user, cluster, proxy, chance, tally, number):
         assert_clean(user, before)
 
 
-def test_replicates(user, cluster, proxy, chance, tally, number):
+def test_replicates(user, cluster, strike, chance, tally, number):
     """What --remex-again had begun when it was hit is finished by a plain submit, once each."""
     victim = VICTIMS[number % len(VICTIMS)]
     grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
@@ -93,7 +76,7 @@ def test_replicates(user, cluster, proxy, chance, tally, number):
     user.submit(*options)
     with tally.case(f"{victim} hit while adding replicates ({grouping})") as case:
         for moment in Moment.of_launches(chance, EXPERIMENTS, MOST):
-            hit = hits(user, cluster, proxy)[victim]
+            hit = partial(strike, victim)
             case.injected(disturb(user, moment, hit, "--remex-submit", "--remex-again", *options))
         user.submit(*options)
         known = len(user.states())
@@ -104,7 +87,7 @@ def test_replicates(user, cluster, proxy, chance, tally, number):
         assert_clean(user, before)
 
 
-def test_against(user, cluster, proxy, chance, tally, number):
+def test_against(user, cluster, strike, chance, tally, number):
     """A chain that is sent on two bases, and hit up to three times, runs once on each."""
     victim = VICTIMS[number % len(VICTIMS)]
     grouping = list(GROUPINGS)[number // len(VICTIMS) % len(GROUPINGS)]
@@ -118,7 +101,7 @@ def test_against(user, cluster, proxy, chance, tally, number):
     with tally.case(f"{victim} hit while both sides of a comparison are sent ({grouping})") as case:
         for _ in range(chance.randint(1, MOST)):
             moment = Moment.of_a_launch(chance, 2 * EXPERIMENTS)
-            hit = hits(user, cluster, proxy)[victim]
+            hit = partial(strike, victim)
             case.injected(disturb(user, moment, hit, *options))
         user.pytest(*options).succeeded()
         cluster.wait()

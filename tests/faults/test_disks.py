@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from support.daemons import wait_until
-from support.invariants import Snapshot, assert_clean, assert_ran_once, jobs_below
+from support.invariants import Snapshot, assert_clean, assert_ran_once, cancelled
 
 EXPERIMENTS = 3
 PLACES = (
@@ -100,9 +100,3 @@ def test_each_command(user, cluster, placed, broken, tally, place, fault):
         assert len(user.project.run_directories()) == EXPERIMENTS
         user.sweep(1.0, 2.0, 3.0)
         assert_clean(user, before)
-
-
-def cancelled(user, cluster):
-    """Return the user's cancelled jobs."""
-    several = jobs_below(cluster, user.project.runs).values()
-    return [job for jobs in several for job in jobs if job.state == "CANCELLED"]

@@ -4,42 +4,14 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from functools import partial
 
-import pytest
 from support.daemons import wait_until
 from support.invariants import Snapshot, assert_clean, assert_ran_once, jobs_below
-from support.kills import Moment, disturb, kill_agents
+from support.kills import GROUPINGS, MOST, VICTIMS, Moment, disturb
 from support.launches import finished
-from support.proxy import Proxy
 
-GROUPINGS = {"plain": (), "array": ("--remex-array",), "pack": ("--remex-pack=2",)}
-VICTIMS = ("client", "agent", "link")
 EXPERIMENTS = 3
-MOST = 3
-"""Faults in a row, before the command is left alone."""
-
-
-@pytest.fixture
-def proxy(sshd, home):
-    """Yield a proxy by which the user reaches the cluster."""
-    with Proxy(sshd.port) as proxy:
-        sshd.client(home, proxy.port)
-        yield proxy
-
-
-@pytest.fixture
-def strike(cluster, user, proxy):
-    """Return a function that kills the client, kills the agent or cuts the link."""
-
-    def strike(victim):
-        if victim == "client":
-            user.kill()
-        elif victim == "agent":
-            kill_agents(cluster)
-        else:
-            proxy.cut()
-
-    return strike
 
 
 def test_launch(user, cluster, strike, chance, tally, number):
@@ -52,7 +24,7 @@ def test_launch(user, cluster, strike, chance, tally, number):
     before = Snapshot.of(user.repository)
     with tally.case(f"{victim} hit while launching ({grouping})") as case:
         for moment in Moment.of_launches(chance, EXPERIMENTS, MOST):
-            hit = lambda: strike(victim)  # noqa: E731
+            hit = partial(strike, victim)
             case.injected(disturb(user, moment, hit, "--remex-submit", *options))
         user.submit(*options)
         user.pytest("--remex-status").reported()
@@ -72,7 +44,7 @@ def test_collect(user, cluster, strike, chance, tally, number):
     with tally.case(f"{victim} hit while collecting") as case:
         for _ in range(chance.randint(1, MOST)):
             moment = Moment("", 0, chance.uniform(0.3, 2.5))
-            case.injected(disturb(user, moment, lambda: strike(victim), "--remex-collect"))
+            case.injected(disturb(user, moment, partial(strike, victim), "--remex-collect"))
             assert_no_part(user)
         assert user.collect().succeeded().text.count(" PASSED ") == EXPERIMENTS
         case.check(user, EXPERIMENTS)
@@ -102,7 +74,7 @@ def test_cancel(user, cluster, strike, chance, tally, number, tmp_path):
     with tally.case(f"{victim} hit while cancelling ({grouping})") as case:
         for _ in range(chance.randint(1, MOST)):
             moment = Moment("", 0, chance.uniform(0.1, 0.9))
-            case.injected(disturb(user, moment, lambda: strike(victim), "--remex-cancel"))
+            case.injected(disturb(user, moment, partial(strike, victim), "--remex-cancel"))
         user.pytest("--remex-cancel").without_traceback()
         wait_until(lambda: not live(user, cluster), "the jobs have ended", seconds=30)
         states = [row["state"] for row in user.states().values()]
@@ -127,7 +99,7 @@ def test_clean(user, cluster, strike, chance, tally, number):
     with tally.case(f"{victim} hit while cleaning up") as case:
         for _ in range(chance.randint(1, MOST)):
             moment = Moment("", 0, chance.uniform(0.3, 2.5))
-            case.injected(disturb(user, moment, lambda: strike(victim), "--remex-clean", YES))
+            case.injected(disturb(user, moment, partial(strike, victim), "--remex-clean", YES))
         user.pytest("--remex-clean", YES).succeeded()
         case.counts["experiments"] += EXPERIMENTS
         states = [row["state"] for row in user.states().values()]

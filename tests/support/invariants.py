@@ -72,6 +72,12 @@ def jobs_below(cluster: SlurmCluster, runs: Path) -> dict[str, list[SlurmJob]]:
     return found
 
 
+def cancelled(user: User, cluster: SlurmCluster) -> list[SlurmJob]:
+    """Return the user's cancelled jobs."""
+    several = jobs_below(cluster, user.project.runs).values()
+    return [job for jobs in several for job in jobs if job.state == "CANCELLED"]
+
+
 def executions(user: User) -> Counter[str]:
     """Return how often each experiment ran, by the commit in its run directory's name.
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from support.slurm import SlurmCluster
 
 LOOK = 0.001
+GROUPINGS = {"plain": (), "array": ("--remex-array",), "pack": ("--remex-pack=2",)}
+VICTIMS = ("client", "agent", "link")
+MOST = 3
+"""Faults in a row, before the command is left alone."""
 
 EDGES = (
     "COMMITTED",

@@ -182,6 +182,10 @@ class User:
         lines = [line for path in records for line in path.read_bytes().split(b"\n")[:-1]]
         return [json.loads(line) for line in lines]
 
+    def has_reached(self, state: str) -> bool:
+        """Return whether a launch record has an event of a state."""
+        return any(event.get("state") == state for event in self.events())
+
     def kill(self) -> None:
         """End the commands that still run, as kill -9 does."""
         for process in self._started:

@@ -42,7 +42,7 @@ from pytest_remex.display import Progress
 from pytest_remex.launch.session import LaunchSession
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.records.index import own_config
-from pytest_remex.records.schema import HAS_JOB, Pushing, RunRecord, Stage, Tidied
+from pytest_remex.records.schema import HAS_JOB, BranchRemoved, Pushing, RunRecord, Stage
 from pytest_remex.repo.trees import blobs_at
 
 DEFAULT_ARRAY_SIZE = 1000
@@ -133,7 +133,7 @@ def finish(session: LaunchSession) -> None:
     finally:  # origin may let no branch be deleted
         request = Tidy(session.clone, runs, launch.id, launch.token, session.other_worker)
         session.connection.tell(request)
-    session.journal.write([Tidied()])
+    session.journal.write([BranchRemoved()])
     session.send_record()
 
 

@@ -187,7 +187,7 @@ class Pushing(NamedTuple):
     tip: str
 
 
-class Tidied(NamedTuple):
+class BranchRemoved(NamedTuple):
     """The temporary branch has been removed everywhere."""
 
 
@@ -205,7 +205,7 @@ Event: TypeAlias = (
     | Renamed
     | Shared
     | Pushing
-    | Tidied
+    | BranchRemoved
     | LeftBranchRemoved
 )
 
@@ -300,7 +300,7 @@ def event_to_json(event: Event) -> dict[str, Any]:  # noqa: PLR0911 - one for ea
             return {"state": "SHARED", "commit": commit, "variant": variant_to_json(variant)}
         case Pushing(tip):
             return {"state": "PUSHING", "tip": tip}
-        case Tidied():
+        case BranchRemoved():
             return {"state": "TIDIED"}
         case LeftBranchRemoved(worker):
             return {"state": "SWEPT", "worker": worker}
@@ -338,7 +338,7 @@ def event_from_json(data: Json, base: str) -> Event | None:  # noqa: PLR0911 - o
             return LeftBranchRemoved(field(data, "worker", str))
         case "PUSHING":
             return Pushing(field(data, "tip", str))
-    return Tidied() if state == "TIDIED" else None
+    return BranchRemoved() if state == "TIDIED" else None
 
 
 _REACHED = frozenset(Stage) - {Stage.COMMITTED}

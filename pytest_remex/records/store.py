@@ -19,6 +19,7 @@ from pytest_remex.records.launch import (
     launch_from_json,
 )
 from pytest_remex.records.schema import (
+    BranchRemoved,
     Committed,
     Ended,
     Event,
@@ -28,7 +29,6 @@ from pytest_remex.records.schema import (
     RunRecord,
     Shared,
     StageReached,
-    Tidied,
     event_from_json,
 )
 
@@ -172,12 +172,12 @@ class _State:
             case _:
                 self._apply_to_branch(event)
 
-    def _apply_to_branch(self, event: Pushing | Tidied | LeftBranchRemoved) -> None:
+    def _apply_to_branch(self, event: Pushing | BranchRemoved | LeftBranchRemoved) -> None:
         match event:
             case Pushing(tip):
                 self.tips.append(tip)
                 self.tidied = False
-            case Tidied():
+            case BranchRemoved():
                 self.tidied = True
             case LeftBranchRemoved(worker):
                 self.removed.add(worker)

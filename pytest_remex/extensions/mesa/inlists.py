@@ -123,7 +123,9 @@ def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
     """
     inlist = load(Path(path))
     try:
-        values = {group: dict(values_of(inlist.text, group)) for group in first_groups(inlist.groups)}
+        values = {
+            group: dict(values_of(inlist.text, group)) for group in first_groups(inlist.groups)
+        }
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
     _warn(path, ambiguities(inlist))

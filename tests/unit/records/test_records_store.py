@@ -20,6 +20,7 @@ from pytest_remex.records.index import RunIndex
 from pytest_remex.records.journal import Journal
 from pytest_remex.records.launch import Launch
 from pytest_remex.records.schema import (
+    BranchRemoved,
     Committed,
     Ended,
     Pushing,
@@ -28,7 +29,6 @@ from pytest_remex.records.schema import (
     Shared,
     Stage,
     StageReached,
-    Tidied,
     event_to_json,
 )
 from pytest_remex.records.store import read_record, read_records
@@ -121,7 +121,7 @@ def test_stages(journal):
         [
             StageReached(SHA, Stage.RELEASED),
             Ended(SHA, Job("7", JobState.COMPLETED, elapsed=1.5)),
-            Tidied(),
+            BranchRemoved(),
         ]
     )
     record = read_record(journal.path)

@@ -57,6 +57,7 @@ from pytest_remex.pytest_plugin.stages import (
     is_imported,
     note_left_out,
     refuse_shared_names,
+    warn_if_not_collected,
 )
 from pytest_remex.sweep import SWEEP_FILES, sweep_of
 
@@ -170,8 +171,9 @@ def pytest_pycollect_makeitem(
 
     A sweep that a file imports is collected only where it is defined.
     """
-    if sweep_of(obj) is not None:
+    if (sweep := sweep_of(obj)) is not None:
         if is_imported(collector, obj):
+            warn_if_not_collected(collector, sweep)
             return []
         function = getattr(obj, "__func__", obj)
         pytest.mark.sweep(pytest.mark.usefixtures(FIXTURE)(function))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,7 +23,7 @@ from pytest_remex.pytest_plugin.items import (
     sweep_for,
     variant_of,
 )
-from pytest_remex.sweep import upstream_at
+from pytest_remex.sweep import SWEEP_FILES, sweep_of, upstream_at
 from pytest_remex.variant import Variant
 
 Key: TypeAlias = tuple[str, str, str]
@@ -46,6 +47,28 @@ def is_imported(collector: pytest.Collector, function: object) -> bool:
     is_there = any(each is function for each in vars(home).values())
     same_file = getattr(home, "__file__", None) == getattr(module, "__file__", "")
     return is_there and not same_file
+
+
+def warn_if_not_collected(collector: pytest.Module | pytest.Class, sweep: Sweep) -> None:
+    """Warn that pytest does not collect a sweep that a sweep file imports.
+
+    It is collected if its own file is a sweep file or was given, or with a sweep that comes after.
+    """
+    home = Path(sweep.file)
+    is_collected = _is_sweep_file(home) or collector.session.isinitpath(home)
+    needing = [found for each in vars(collector.obj).values() if (found := sweep_of(each))]
+    is_needed = any(each.after is sweep for each in needing)
+    if is_collected or is_needed or not _is_sweep_file(collector.path):
+        return
+    text = (
+        f"{collector.path.name} imports the sweep {sweep.name} from {home.name}, where pytest does "
+        f"not look for it: rename that file sweep_{home.name}, or give it to pytest too"
+    )
+    collector.warn(pytest.PytestCollectionWarning(text))
+
+
+def _is_sweep_file(path: Path) -> bool:
+    return any(fnmatchcase(path.name, pattern) for pattern in SWEEP_FILES)
 
 
 def key_of(sweep: Sweep, point: Config) -> Key:

@@ -39,6 +39,44 @@ def test_a_named_file_is_tried(project, argument):
     assert project.refs() == refs
 
 
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", 0),
+        ("@sweep({'a': [1]})\ndef own(): pass\n", 1),
+    ],
+)
+def test_imported_from_another_file(empty_project, text, count):
+    """A sweep imported from a file that is no sweep file is named, with a fix that works."""
+    library = "from pytest_remex import sweep\n@sweep()\ndef grid(): pass\n"
+    empty_project.write("library.py", library)
+    empty_project.commit()
+    empty_project.sweeps(f"from library import grid\nfrom pytest_remex import sweep\n{text}")
+    result = empty_project.pytest("--remex-plan", "-W", "default")
+    result.assert_outcomes(passed=count, warnings=1)
+    result.stdout.fnmatch_lines(
+        ["*sweeps.py imports the sweep grid from library.py, *: rename that file sweep_library.py*"]
+    )
+    both = empty_project.pytest("--remex-plan", "sweeps.py", "library.py", "-W", "default")
+    both.assert_outcomes(passed=count + 1, warnings=0)
+    (empty_project.path / "library.py").rename(empty_project.path / "sweep_library.py")
+    empty_project.sweeps(f"from sweep_library import grid\nfrom pytest_remex import sweep\n{text}")
+    empty_project.pytest("--remex-plan").assert_outcomes(passed=count + 1)
+
+
+def test_imported_for_what_comes_after(empty_project):
+    """A sweep imported from another file because one comes after it needs no warning."""
+    empty_project.write("library.py", "from pytest_remex import sweep\n@sweep()\ndef one(): pass\n")
+    empty_project.commit()
+    empty_project.sweeps("""
+        from library import one
+        from pytest_remex import sweep
+        @sweep({"a": [1]}, after=one)
+        def grid(): pass
+        """)
+    empty_project.pytest("--remex-plan").assert_outcomes(passed=2, warnings=0)
+
+
 def test_dry_run_stops_at_yield(empty_project):
     """A dry run executes the body up to its yield, and not beyond; `finally` runs."""
     empty_project.sweeps("""

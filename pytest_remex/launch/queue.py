@@ -135,9 +135,16 @@ class ExperimentQueue:
 
     def array_advice(self) -> str:
         """Return the advice for jobs that could be an array."""
-        sent = [each for each in self._all if each.outcome.state is State.SUBMITTED]
-        there = [each for each in sent if each.remote.host is not None]
-        return array_advice((each.prepared.header for each in there), self._options.grouping)
+        headers = (each.prepared.header for each in self._sent_to_slurm())
+        return array_advice(headers, self._options.grouping)
+
+    def held(self) -> int:
+        """Return how many experiments were submitted whose script wants its job to stay held."""
+        return sum(each.prepared.header.held for each in self._sent_to_slurm())
+
+    def _sent_to_slurm(self) -> list[Candidate]:
+        sent = (each for each in self._all if each.outcome.state is State.SUBMITTED)
+        return [each for each in sent if each.remote.host is not None]
 
     def left(self, state: State) -> int:
         """Return how many experiments stay in a state without being reported one by one."""

@@ -261,6 +261,9 @@ class SubmitMode(Mode):
             self.terminal.say(f"asked for: {submitter.cost}")
             if advice := submitter.queue.array_advice():
                 self.terminal.say(advice, yellow=True)
+            if held := submitter.queue.held():
+                what = f"{held} stay{'s' if held == 1 else ''} held, as #SBATCH --hold says"
+                self.terminal.say(f"{what}: scontrol release starts jobs", yellow=True)
             if self._runs_inside:
                 where = self.settings.output
                 self.terminal.say(f"the runs are in {where}: deleting that deletes the runs")

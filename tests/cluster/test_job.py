@@ -41,6 +41,17 @@ def test_whole_job(user, cluster, sshd):
     assert_clean(user, before)
 
 
+def test_hold_in_the_script(user, cluster):
+    """Jobs whose script has --hold stay held; submit and collect say what starts them."""
+    user.script(lines="#SBATCH --hold\n")
+    submit = user.submit()
+    assert "3 stay held, as #SBATCH --hold says: scontrol release starts jobs" in submit
+    jobs = SUBMITTED.findall(submit.text)
+    assert "3 HELD" in user.collect().reported()
+    cluster.run("scontrol", "release", ",".join(jobs))
+    assert "HELD" not in user.pytest("--remex-status").reported()
+
+
 def _jobs(cluster, user):
     return [job for job in cluster.jobs() if job.work_dir.parent == user.project.runs]
 

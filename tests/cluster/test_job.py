@@ -47,9 +47,9 @@ def test_hold_in_the_script(user, cluster):
     submit = user.submit()
     assert "3 stay held, as #SBATCH --hold says: scontrol release starts jobs" in submit
     jobs = SUBMITTED.findall(submit.text)
-    assert "3 HELD" in user.collect().reported()
+    assert "3 HELD" in user.pytest("--remex-collect").reported()
     cluster.run("scontrol", "release", ",".join(jobs))
-    assert "HELD" not in user.pytest("--remex-status").reported()
+    assert user.collect().succeeded().text.count(" PASSED ") == 3
 
 
 def _jobs(cluster, user):

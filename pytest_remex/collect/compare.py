@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pytest_remex.model import Scalar, Tolerance
 
@@ -60,8 +60,7 @@ def spread_of(values: Iterable[float]) -> Spread:
     return Spread(mean, largest * math.sqrt(squares / (count - 1)), count)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """How one measure compares.
 
     Attributes:
@@ -80,8 +79,7 @@ class Difference:
     fails: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(NamedTuple):
     """An experiment's measures compared with another base; `title` names it: `on v1.2`.
 
     `only_here` and `only_there` are measures that one side lacks, which is no failure.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich import filesize
 
@@ -134,8 +134,7 @@ def _was_listed(each: CollectedRun) -> bool:
     return here.complete and (here.job, here.patterns) == (each.job.id, each.patterns)
 
 
-@dataclass(frozen=True, slots=True)
-class _Listing:
+class _Listing(NamedTuple):
     """Runs on one remote, and a listing of their outputs by run directory.
 
     Files above `largest` bytes are not fetched.
@@ -144,7 +143,7 @@ class _Listing:
     runs: Sequence[CollectedRun]
     connection: Connection
     largest: int | None
-    listed: Mapping[str, FetchedOutputs] = field(default_factory=dict)
+    listed: Mapping[str, FetchedOutputs] = {}
 
     @property
     def stale(self) -> list[tuple[CollectedRun, str]]:
@@ -193,7 +192,7 @@ def _list(
     listing = _Listing(runs, connection, options.largest)
     listed = {each.run.directory: outputs for each, outputs in listing.answers()}
     progress("listing", len(runs), len(runs))
-    return replace(listing, listed=listed)
+    return listing._replace(listed=listed)
 
 
 def _fetch(listing: _Listing, folder: Path, progress: Progress) -> dict[str, CollectedRun]:
@@ -229,15 +228,14 @@ def _noted(
     if before.gone:
         return _keep(each)
     if why := before.refused:
-        return replace(each, outputs=replace(each.outputs, refused=why))
+        return each._replace(outputs=each.outputs._replace(refused=why))
     files = {
         name: version
         for name, version in before.files.items()
         if f"{directory}/{name}" not in vanished
     }
     unchanged = files == dict(after.files)
-    outputs = replace(
-        before,
+    outputs = before._replace(
         files=_kept_files(each) | files,
         job=each.job.id,
         complete=unchanged and each.job.state.ended,
@@ -247,7 +245,7 @@ def _noted(
         outputs = _with_unread(outputs, before.files, sorted(unread))
     if outputs != each.outputs:
         write_outputs(each.folder, outputs)
-    return replace(each, outputs=outputs)
+    return each._replace(outputs=outputs)
 
 
 def _kept_files(each: CollectedRun) -> dict[str, FileVersion]:
@@ -272,21 +270,20 @@ def _with_unread(
         if matching and matching <= set(unread):
             lacking.append(pattern)
     why = f"{unread[0]} is there, but could not be read: check its permissions, and collect again"
-    return replace(outputs, missing=(*outputs.missing, *lacking), refused=why)
+    return outputs._replace(missing=(*outputs.missing, *lacking), refused=why)
 
 
 def _keep(each: CollectedRun) -> CollectedRun:
     """Keep what was fetched of a run whose directory is gone; note if outputs are missing."""
     if _was_listed(each) and not each.outputs.too_large:  # they were missing before
         return each
-    outputs = replace(each.outputs, gone=bool(each.missing or each.missing_config))
+    outputs = each.outputs._replace(gone=bool(each.missing or each.missing_config))
     if outputs != each.outputs:
         write_outputs(each.folder, outputs)
-    return replace(each, outputs=outputs, job=job_if_elsewhere(each.run, each.job, outputs))
+    return each._replace(outputs=outputs, job=job_if_elsewhere(each.run, each.job, outputs))
 
 
-@dataclass(frozen=True, slots=True)
-class _WantedFile:
+class _WantedFile(NamedTuple):
     """An output to fetch: its path in the run directory, size in bytes, and the run's patterns."""
 
     name: str

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import pluggy
 
@@ -50,8 +51,7 @@ class RunFailedError(RemexError):
     """A run failed before its own check: its job, its outputs or its config are wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedRun:
+class JudgedRun(NamedTuple):
     """An experiment and its outcome: a row of the results.
 
     `verdict` names the outcome, empty if the run was not judged; `reason` is one line that says
@@ -64,11 +64,11 @@ class JudgedRun:
     collected: CollectedRun
     verdict: str = ""
     reason: str = ""
-    measures: Mapping[str, Scalar] = field(default_factory=dict)
-    note: JudgedNote = field(default_factory=JudgedNote)
+    measures: Mapping[str, Scalar] = {}
+    note: JudgedNote = JudgedNote()
     note_changed: bool = False
-    curves: Mapping[str, str] = field(default_factory=dict)
-    before: Mapping[str, Scalar] = field(default_factory=dict)
+    curves: Mapping[str, str] = {}
+    before: Mapping[str, Scalar] = {}
     """The measures of what it came after, each as `<sweep>.<name>`."""
     variant: Variant = GRID
     """The variant of the grid that it is judged for."""
@@ -136,7 +136,7 @@ class RunJudge:
 
     def take(self, measures: Mapping[str, Scalar], curves: Mapping[str, str]) -> None:
         """Take what an earlier check recorded, which holds still."""
-        self.result = replace(self.result, measures=measures, curves=curves)
+        self.result = self.result._replace(measures=measures, curves=curves)
 
     def check_job(self) -> None:
         """Note the last lines of the job's output, and check that the job completed.
@@ -174,8 +174,8 @@ class RunJudge:
         check = self.result.check if ran else ""
         judged = note._replace(cause=cause, verdict=verdict, config_files=files, check=check)
         changed = self._changes(note, judged)
-        self.result = replace(
-            self.result, verdict=verdict, reason=reason, note=judged, note_changed=changed
+        self.result = self.result._replace(
+            verdict=verdict, reason=reason, note=judged, note_changed=changed
         )
         if self.result.measures:
             self._keep(self.result)
@@ -188,7 +188,7 @@ class RunJudge:
 
         def note() -> None:
             measures = {**added, **recorder.measures}
-            self.result = replace(self.result, measures=measures, curves=recorder.curves)
+            self.result = self.result._replace(measures=measures, curves=recorder.curves)
 
         def keep() -> None:
             note()
@@ -231,7 +231,7 @@ class RunJudge:
         return has_notes(self.collected.folder)
 
     def _note(self, kept: JudgedNote, note: JudgedNote) -> None:
-        self.result = replace(self.result, note=note, note_changed=self._changes(kept, note))
+        self.result = self.result._replace(note=note, note_changed=self._changes(kept, note))
 
     def _changes(self, kept: JudgedNote, note: JudgedNote) -> bool:
         """Return whether a note that replaces another one has to be written."""

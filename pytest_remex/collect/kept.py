@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from pytest_remex.collect.manifest import fields_of, read_note
+from pytest_remex.collect.manifest import read_note
 from pytest_remex.common.typed_json import from_json
 from pytest_remex.io import replace_file
 from pytest_remex.names import text_digest
@@ -210,7 +210,7 @@ class VerdictKeeper:
             repr((collected.sweep.fetch, collected.sweep.config_files, collected.logs)),
             (run.commit.sha, run.commit.base, run.recipe, run.directory),
             repr(collected.job),
-            fields_of(collected.outputs),
+            collected.outputs._asdict(),
             {name: _state(f"{folder}/{name}") for name in collected.outputs.files},
         ]
         return _digest_of(facts)

@@ -12,7 +12,6 @@ import inspect
 import json
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from glob import has_magic
 from itertools import dropwhile
@@ -25,8 +24,6 @@ from pytest_remex.io import replace_file, writing
 from pytest_remex.names import text_digest
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from pytest_remex.records.schema import RunRecord
     from pytest_remex.repo.trees import Edit
 
@@ -39,8 +36,7 @@ LARGEST = 256 << 20
 """The most bytes of a note; one about 100,000 outputs has fewer than a tenth."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedOutputs:
+class FetchedOutputs(NamedTuple):
     """What was fetched of a run after `job`.
 
     `complete` means that the job had ended and that a second listing was unchanged; `missing` are
@@ -50,14 +46,14 @@ class FetchedOutputs:
     could be listed this time.
     """
 
-    files: Mapping[str, FileVersion] = field(default_factory=dict)
+    files: Mapping[str, FileVersion] = {}
     patterns: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     job: str = ""
     complete: bool = False
     gone: bool = False
-    too_large: Mapping[str, int] = field(default_factory=dict)
+    too_large: Mapping[str, int] = {}
     refused: str = ""
 
     def stale(self, listed: Mapping[str, FileVersion]) -> list[str]:
@@ -112,7 +108,7 @@ def is_only_elsewhere(run: RunRecord, outputs: FetchedOutputs) -> bool:
 def write_outputs(folder: Path, outputs: FetchedOutputs) -> None:
     """Write the note into a run's folder. Raises `RecordError` if that fails."""
     path = folder / OUTPUTS_NOTE
-    note = {name: value for name, value in fields_of(outputs).items() if name != "refused"}
+    note = {name: value for name, value in outputs._asdict().items() if name != "refused"}
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, json.dumps(note), errors="surrogateescape")
@@ -134,11 +130,6 @@ def has_notes(folder: Path) -> bool:
 def write_judged(folder: Path, note: JudgedNote) -> None:
     """Write the note into the folder of a run's outputs. Raises `RecordError`."""
     replace_file(folder / JUDGED_NOTE, json.dumps(note._asdict()))
-
-
-def fields_of(data: DataclassInstance) -> dict[str, Any]:
-    """Return the fields of a note, for JSON; unlike `asdict` it copies no values."""
-    return {each.name: getattr(data, each.name) for each in fields(data)}
 
 
 def patch_digest(commit: str, edits: Iterable[Edit]) -> str:

@@ -13,9 +13,8 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zipfile import BadZipFile
 
 from pytest_remex.errors import RemexError, SweepError
@@ -129,8 +128,7 @@ _NUMBERS = "biuf"
 """NumPy's kinds of numbers that can be converted to floats."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptCurve:
+class KeptCurve(NamedTuple):
     """A curve: its points in the order of the line, and the titles of its axes."""
 
     name: str

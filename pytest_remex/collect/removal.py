@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -111,7 +110,7 @@ class PurgedRuns:
         if outputs.complete:
             return job._replace(reason="collected, run directory is gone")
         if not outputs.gone:
-            outputs = replace(outputs, gone=True)
+            outputs = outputs._replace(gone=True)
             write_outputs(folder, outputs)
         if who := run.collected:
             had, fix = f"collected by {who.by} on {who.on}", "--remex-collect says what to copy"
@@ -176,8 +175,7 @@ def _remember(folder: Path, *, directory: bool = False, outputs: bool = False) -
     replace_file(folder / NOTE, json.dumps(note._asdict()))
 
 
-@dataclass(frozen=True, slots=True)
-class RunRemoval:
+class RunRemoval(NamedTuple):
     """What to remove: run directories, outputs on this machine; `measure` to remove nothing."""
 
     directories: bool
@@ -185,8 +183,7 @@ class RunRemoval:
     measure: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Cleaned:
+class Cleaned(NamedTuple):
     """What was removed, or would be, by run directory.
 
     Attributes:

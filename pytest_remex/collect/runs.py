@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import getpass
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_remex.collect.manifest import (
     FetchedOutputs,
@@ -27,8 +27,7 @@ WITHOUT_OUTPUT = frozenset({JobState.REJECTED, JobState.LOST, JobState.PURGED})
 """The states of runs that have no output on the cluster."""
 
 
-@dataclass(frozen=True, slots=True)
-class WantedRun:
+class WantedRun(NamedTuple):
     """A run to collect; `sweep` is the current sweep, which says what to fetch."""
 
     recorded: RecordedRun
@@ -47,8 +46,7 @@ class WantedRun:
         return cls(recorded, sweep)
 
 
-@dataclass(frozen=True, slots=True)
-class CollectedRun:
+class CollectedRun(NamedTuple):
     """A run with its job's state, and the outputs that are on this machine, in `folder`.
 
     `sweep` is the current sweep; `logs` are globs for its job's output in its run directory,
@@ -155,7 +153,7 @@ def with_upstreams(
 
     def linked(each: CollectedRun) -> CollectedRun:
         before = known.get(each.run.upstream.directory) if each.run.upstream else None
-        return replace(each, upstream=linked(before)) if before else each
+        return each._replace(upstream=linked(before)) if before else each
 
     return [linked(each) for each in collected]
 

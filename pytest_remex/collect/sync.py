@@ -10,9 +10,8 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_remex import names
 from pytest_remex.common.grouping import grouped
@@ -184,8 +183,7 @@ def adopt(connection: Connection, launches: Path, known: Iterable[str]) -> list[
     return written
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteCommits:
+class RemoteCommits(NamedTuple):
     """The commits that only the clones of remotes have: see `patches`.
 
     `met` are the remotes that answered before; no other is asked.

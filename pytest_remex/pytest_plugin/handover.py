@@ -10,9 +10,8 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import uuid4
 
 import pytest
@@ -34,8 +33,7 @@ _JUDGED = "remex_judged"
 """The attribute of a report with a verdict."""
 
 
-@dataclass(frozen=True, slots=True)
-class Collect:
+class Collect(NamedTuple):
     """A collect, which several processes may share.
 
     `id` names it in what they record; `code` are the files of the program that started it; `runs`
@@ -122,8 +120,7 @@ def _with_upstreams(collected: CollectedRun) -> Iterable[CollectedRun]:
         each = each.upstream
 
 
-@dataclass(frozen=True, slots=True)
-class RunsFile:
+class RunsFile(NamedTuple):
     """The file of runs: the run directory of each node id, the job of each run directory."""
 
     directories: Mapping[str, str]
@@ -171,4 +168,4 @@ def detach(report: pytest.TestReport, result: JudgedRun) -> tuple[JudgedRun, Seq
         return result, ()
     data = json.loads(text)
     notes, note = data.pop("notes"), from_json(JudgedNote, data.pop("note"))
-    return replace(result, note=note, **data), notes
+    return result._replace(note=note, **data), notes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -163,7 +162,7 @@ class Judging:
         judge = self.judges[item.nodeid]
         judge.check_job()
         recorded = self.rows.measures(judge.result)
-        judge.result = replace(judge.result, measures=recorded)
+        judge.result = judge.result._replace(measures=recorded)
         judge.conclude("failed", why)
         self._keeper.drop(judge.collected.folder)
 

@@ -10,11 +10,10 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pluggy
 from filelock import FileLock
@@ -38,8 +37,7 @@ MAKERS = ("pytest-remex", "pandas", "plotly", "Pillow", "Jinja2")
 FILES = ("results.csv", "results.json", "report.html", "links")
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """The folder with a sweep's results and report; `table` is set if it was just written.
 
     `portable` describes the zip, if one was asked for; `uniform` are the columns that should have

@@ -211,7 +211,7 @@ def _as_judged(recorded: RecordedRun, folder: Path) -> WantedRun:
     """Return a run with the config files that the sweep named when it was collected."""
     wanted = WantedRun.as_launched(recorded)
     files = read_judged(folder).config_files
-    return replace(wanted, sweep=replace(wanted.sweep, config_files=files)) if files else wanted
+    return wanted._replace(sweep=replace(wanted.sweep, config_files=files)) if files else wanted
 
 
 def _run(each: CollectedRun, hook: pluggy.HookRelay) -> Run:

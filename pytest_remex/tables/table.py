@@ -20,10 +20,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from pytest_remex.errors import RemexError
 from pytest_remex.io import writing
@@ -39,8 +38,7 @@ class DamagedTableError(RemexError):
     """A table cannot be read; the next collect rewrites it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Rows by column name, with a value for every column; `roles` has the columns in order."""
 
     dimensions: tuple[tuple[str, ...], ...]

@@ -16,7 +16,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import paramiko
 from paramiko.pkey import UnknownKeyType
@@ -39,8 +39,7 @@ _REVOKED = "REVOKED"
 _NO_AUTHORITY = "no known certificate authority could vouch for it"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownKey:
+class KnownKey(NamedTuple):
     """A line of a known_hosts file that names a host; `marker` is "", "CA" or "REVOKED"."""
 
     key_type: str

@@ -17,8 +17,8 @@ import os
 import pwd
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_remex.errors import RemoteError
 
@@ -28,8 +28,7 @@ _TIMEOUT = 20.0
 _KEEPALIVE = 15
 
 
-@dataclass(frozen=True, slots=True)
-class HostSettings:
+class HostSettings(NamedTuple):
     """How to reach one host and log in.
 
     Attributes:

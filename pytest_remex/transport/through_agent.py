@@ -11,8 +11,7 @@ import stat
 import threading
 import time
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from pytest_remex import agent
 from pytest_remex.agent.sender import HEADER, LAST, LENGTH, PACKED, PIECE, digest_of_start
@@ -71,8 +70,7 @@ def pull_through_agent(transport: Transport, transfer: Transfer, *, idle_timeout
         stream.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(NamedTuple):
     """A file to copy; `known` is the file with what is here of it, `size` bytes."""
 
     name: str

@@ -27,7 +27,8 @@ SLURM, LOCAL = "slurm", "local"
 class Host(NamedTuple):
     """What the remote has. Disk space in bytes; None if it could not be determined.
 
-    `message_timeout` is Slurm's, in seconds; `sacct` says whether accounting is available.
+    `message_timeout` is Slurm's, in seconds; `sacct` says whether accounting is available;
+    `max_tasks` is how long an array can be: Slurm refuses one above the user's jobs as a whole.
     """
 
     python: str
@@ -42,6 +43,7 @@ class Host(NamedTuple):
     max_submit: Optional[int] = None
     max_jobs: Optional[int] = None
     message_timeout: Optional[int] = None
+    max_tasks: Optional[int] = None
 
 
 FINE, NOTE, FAULT = "ok", "note", "fault"

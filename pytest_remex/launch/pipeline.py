@@ -260,10 +260,7 @@ def submissions_of(session: LaunchSession, ready: Sequence[RunRecord]) -> list[S
     """Return the submissions that runs belong to, or are to form."""
     known = session.members({each.submission for each in ready})
     members = grouped((run.submission, run) for run in known)
-    host = session.connection.host()
-    longest = host.max_array_size or DEFAULT_ARRAY_SIZE
-    # Slurm refuses an array with more tasks than the user may have jobs, however long one waits
-    longest = min(longest, host.max_submit or longest)
+    longest = session.connection.host().max_tasks or DEFAULT_ARRAY_SIZE
     return form_submissions(ready, members, session.grouping, longest, session.dependencies)
 
 

@@ -47,6 +47,7 @@ class Limits(NamedTuple):
     max_submit: Optional[int]
     max_jobs: Optional[int]
     message_timeout: Optional[int]
+    max_tasks: Optional[int]
 
 
 class _Hang(NamedTuple):
@@ -90,14 +91,17 @@ class SlurmClient:
         answers = {name: ran.out for name, ran in self._descriptions().items()}
         config = parse.settings(answers["config"])
         submitted, running = parse.job_limits(answers["associations"], answers["qualities"])
+        longest = _first_number(config.get("MaxArraySize"))
+        most = parse.array_limit(answers["associations"], answers["qualities"])
         accounting = config.get("AccountingStorageType", "").partition("/")[2] not in ("", "none")
         return Limits(
             slurm=answers["version"].split()[-1] if answers["version"].strip() else None,
             sacct=accounting and shutil.which("sacct") is not None,
-            max_array_size=_first_number(config.get("MaxArraySize")),
+            max_array_size=longest,
             max_submit=submitted,
             max_jobs=running,
             message_timeout=_first_number(config.get("MessageTimeout")),
+            max_tasks=min(filter(None, (longest, most)), default=None),
         )
 
     def cluster_name(self) -> str:

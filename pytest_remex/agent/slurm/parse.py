@@ -147,14 +147,28 @@ def job_limits(associations: str, qualities: str) -> "Tuple[Optional[int], Optio
         qualities: Each QOS, as `name|submitted|running`.
 
     """
-    rows = [line.split("|") for line in associations.splitlines() if line.count("|") > 1]
+    rows, of_qualities = _limits(associations, qualities)
     named = {name for row in rows for name in row[2].split(",")}
     limits = [row[:2] for row in rows]
-    for line in qualities.splitlines():
-        name, *of_quality = line.split("|")
-        if name in named:
-            limits.append([*of_quality, "", ""][:2])
+    limits += [limit for name, limit in of_qualities.items() if name in named]
     return _lowest(submitted for submitted, _ in limits), _lowest(running for _, running in limits)
+
+
+def array_limit(associations: str, qualities: str) -> Optional[int]:
+    """Return how many tasks an array may have in any account and QOS; None if a job has no limit.
+
+    Takes the same as `job_limits`. The limit of a QOS takes precedence over the association's.
+    """
+    rows, of_qualities = _limits(associations, qualities)
+    found = [of_qualities.get(name, row)[0] or row[0] for row in rows for name in row[2].split(",")]
+    return max(map(int, found), default=None) if all(map(str.isdigit, found)) else None
+
+
+def _limits(associations: str, qualities: str) -> "Tuple[List[List[str]], Dict[str, List[str]]]":
+    """Return the rows of associations, and the two limits of each QOS by its name."""
+    rows = [line.split("|") for line in associations.splitlines() if line.count("|") > 1]
+    split = [line.split("|") for line in qualities.splitlines()]
+    return rows, {name: [*limits, "", ""][:2] for name, *limits in split}
 
 
 def _lowest(limits: Iterable[str]) -> Optional[int]:

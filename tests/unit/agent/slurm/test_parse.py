@@ -130,6 +130,18 @@ def test_settings_and_limits():
     assert parse.job_limits("", "normal|5|5\n") == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("associations", "qualities", "most"),
+    [("4||normal\n", "normal||\n", 4), ("||normal\n", "normal|4|\n", 4),
+     ("4||normal\n", "normal|9|\n", 9), ("||normal,debug\n", "normal||\ndebug|2|\n", None),
+     ("||normal,debug\n", "normal|500|\ndebug|2|\n", 500),
+     ("4||normal\n||normal\n", "normal||\n", None), ("4||\n", "", 4), ("", "normal|5|5\n", None)],
+)  # fmt: skip
+def test_limit_of_arrays(associations, qualities, most):
+    """A limit counts for arrays if no account or QOS of the user allows more jobs."""
+    assert parse.array_limit(associations, qualities) == most
+
+
 def test_a_folder_in_what_scontrol_shows():
     """A job's folder is compared as a whole, whatever its name contains."""
     text = "JobId=1 Command=/r/a b/run.sbatch WorkDir=/r/a b StdErr=/r/a b/x StdIn=/dev/null\n"

@@ -7,7 +7,7 @@ import time
 import pytest
 from support import shims as faults
 from support.daemons import wait_until
-from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
+from support.invariants import Snapshot, assert_clean, assert_once, user_jobs
 from support.kills import forgotten, kill_at, occupy
 from support.launches import finished, jobs_of
 from support.sites import WITH_ACCOUNTING
@@ -91,7 +91,7 @@ def test_late_job_is_swept(user, cluster, shims):
     user.sweep(1.0)
     with cluster.changed(**QUICK):
         user.submit()
-    wait_until(lambda: len(_jobs(user, cluster)) == 2, "the late job is there", seconds=30)
+    wait_until(lambda: len(user_jobs(user, cluster)) == 2, "the late job is there", seconds=30)
     user.pytest("--remex-status").reported()
     assert_once(user, cluster, 1)
 
@@ -169,7 +169,7 @@ def test_forgotten_jobs(user, cluster):
     user.sweep(1.0, 2.0)
     with cluster.changed(MinJobAge="2"):
         user.submit()
-        wait_until(lambda: not _jobs(user, cluster), "the jobs are forgotten", seconds=60)
+        wait_until(lambda: not user_jobs(user, cluster), "the jobs are forgotten", seconds=60)
         states = [row["state"] for row in user.states().values()]
     assert sorted(states) == ["COMPLETED", "UNKNOWN"]
     assert user.submit("--remex-retry").text.count("ALREADY SUBMITTED") == 2
@@ -193,7 +193,7 @@ def test_requeued(user, cluster):
     (job,) = jobs_of(_events_of_submit(user))
     wait_until(lambda: next(user.project.runs.glob("*/again"), None), "the job runs")
     cluster.run("scontrol", "requeue", job)
-    wait_until(lambda: _jobs(user, cluster)[0].state == "PENDING", "the job waits again")
+    wait_until(lambda: user_jobs(user, cluster)[0].state == "PENDING", "the job waits again")
     assert {row["state"] for row in user.states().values()} == {"PENDING"}
     first = f"spool/*/job{int(job):05d}"
     wait_until(lambda: not [*cluster.folder.glob(first)], "its node has tidied up")
@@ -210,7 +210,7 @@ def test_requeued_and_held(user, cluster):
     (job,) = jobs_of(_events_of_submit(user))
     wait_until(lambda: next(user.project.runs.glob("*/again"), None), "the job runs")
     cluster.run("scontrol", "requeuehold", job)
-    wait_until(lambda: _jobs(user, cluster)[0].state == "PENDING", "the job waits again")
+    wait_until(lambda: user_jobs(user, cluster)[0].state == "PENDING", "the job waits again")
     assert {row["state"] for row in user.states().values()} == {"HELD"}
     for mode in ("--remex-status", "--remex-collect"):
         assert "scontrol release" in user.pytest(mode).reported()
@@ -221,10 +221,6 @@ def test_requeued_and_held(user, cluster):
 def _events_of_submit(user):
     user.submit()
     return user.events()
-
-
-def _jobs(user, cluster):
-    return [job for jobs in jobs_below(cluster, user.project.runs).values() for job in jobs]
 
 
 LOSES_RELEASE = """\
@@ -255,9 +251,9 @@ def test_a_release_that_was_lost(user, cluster, shims, command, options):
     wait_until(lambda: not cluster.controller.running, "the controller is dead")
     cluster.start()
     cluster.down()
-    assert {job.held for job in _jobs(user, cluster)} == {True}
+    assert {job.held for job in user_jobs(user, cluster)} == {True}
     done = user.pytest(command, *options, "-v").without_traceback()
-    assert {job.held for job in _jobs(user, cluster)} == {False}
+    assert {job.held for job in user_jobs(user, cluster)} == {False}
     if command == "--remex-submit":
         assert "held though recorded as released" in done
     cluster.up()
@@ -269,12 +265,12 @@ def test_a_lost_release_is_not_made_again_before_a_cancel(user, cluster, shims):
     cluster.down()
     user.sweep(1.0)
     user.submit()
-    (job,) = _jobs(user, cluster)
+    (job,) = user_jobs(user, cluster)
     cluster.run("scontrol", "uhold", job.id)
     shims.put(program="scontrol")
     user.pytest("--remex-cancel").without_traceback()
     assert [call for call in shims.calls("scontrol") if "release" in call.arguments] == []
-    assert [job.state for job in _jobs(user, cluster)] == ["CANCELLED"]
+    assert [job.state for job in user_jobs(user, cluster)] == ["CANCELLED"]
 
 
 def test_a_script_that_asks_to_be_held_stays_held(user, cluster):
@@ -283,7 +279,7 @@ def test_a_script_that_asks_to_be_held_stays_held(user, cluster):
     user.submit()
     assert {row["state"] for row in user.states().values()} == {"HELD"}
     user.submit()
-    assert {job.held for job in _jobs(user, cluster)} == {True}
+    assert {job.held for job in user_jobs(user, cluster)} == {True}
 
 
 def test_a_squeue_from_a_cache(user, cluster, shims, tmp_path):
@@ -303,7 +299,7 @@ def test_forgotten_jobs_are_sent_again_on_demand(user, cluster, shims):
     user.sweep(1.0, 2.0)
     with cluster.changed(MinJobAge="2"):
         user.submit()
-        wait_until(lambda: not _jobs(user, cluster), "the jobs are forgotten", seconds=60)
+        wait_until(lambda: not user_jobs(user, cluster), "the jobs are forgotten", seconds=60)
         assert "--remex-retry=forgotten" in user.pytest("--remex-status", "-v").without_traceback()
     cluster.down()
     again = user.submit("--remex-retry=forgotten")

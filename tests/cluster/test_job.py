@@ -8,7 +8,7 @@ import subprocess
 from subprocess import DEVNULL
 
 import pytest
-from support.invariants import Snapshot, assert_clean, assert_once
+from support.invariants import Snapshot, assert_clean, assert_once, user_jobs
 from support.projects import git
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 from support.sshd import NOISY_RC
@@ -27,7 +27,7 @@ def test_whole_job(user, cluster, sshd):
     assert not user.project.run_directories()
     submit = user.submit()
     jobs = SUBMITTED.findall(submit.text)
-    assert sorted(jobs) == sorted(job.id for job in _jobs(cluster, user))
+    assert sorted(jobs) == sorted(job.id for job in user_jobs(user, cluster))
     noted = (user.project.runs / ".remex" / "clusters").iterdir()
     assert [each.name for each in noted] == [cluster.layout.name]
     status = user.pytest("--remex-status", "--remex-wait=60").reported()
@@ -50,10 +50,6 @@ def test_hold_in_the_script(user, cluster):
     assert "3 HELD" in user.pytest("--remex-collect").reported()
     cluster.run("scontrol", "release", ",".join(jobs))
     assert user.collect().succeeded().text.count(" PASSED ") == 3
-
-
-def _jobs(cluster, user):
-    return [job for job in cluster.jobs() if job.work_dir.parent == user.project.runs]
 
 
 def _assert_results(user, jobs):
@@ -167,7 +163,7 @@ def test_held_by_user(user, cluster):
     user.script(lines="#SBATCH --hold\n")
     user.sweep(1.0)
     user.submit()
-    (job,) = _jobs(cluster, user)
+    (job,) = user_jobs(user, cluster)
     assert job.held
     status = user.pytest("--remex-status", "-v").reported()
     assert f"HELD job {job.id}" in status

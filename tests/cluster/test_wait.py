@@ -6,15 +6,6 @@ from itertools import takewhile
 
 import pytest
 from support.daemons import wait_until
-from support.proxy import Proxy
-
-
-@pytest.fixture
-def proxy(user, home, sshd):
-    """Yield a proxy on the way to the cluster."""
-    with Proxy(sshd.port) as proxy:
-        sshd.client(home, port=proxy.port)
-        yield proxy
 
 
 @pytest.fixture

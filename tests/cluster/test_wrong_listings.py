@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support import query_faults as faults
 from support.daemons import wait_until
-from support.invariants import Snapshot, assert_clean, assert_once, cancelled
+from support.invariants import Snapshot, assert_clean, assert_once, user_jobs
 from support.sites import WITH_ACCOUNTING
 
 LAG = 8
@@ -39,10 +39,10 @@ def test_lag_while_cancelling(user, cluster, shims, tmp_path, lag):
     user.submit()
     shims.put(lag(tmp_path, LAG), "squeue")
     shown = user.pytest("--remex-cancel", "-v").without_traceback().text.count("] CANCELLED job")
-    wait_until(lambda: shown <= len(cancelled(user, cluster)), "what was told is true")
+    wait_until(lambda: shown <= len(user_jobs(user, cluster, "CANCELLED")), "what was told is true")
     shims.remove()
     user.pytest("--remex-cancel").without_traceback()
-    wait_until(lambda: len(cancelled(user, cluster)) == 3, "all are cancelled")
+    wait_until(lambda: len(user_jobs(user, cluster, "CANCELLED")) == 3, "all are cancelled")
 
 
 @SINGLE_AND_ARRAY
@@ -59,7 +59,7 @@ def test_moved_and_not_listed(user, cluster, shims, options):
     assert states <= NOT_WRONG - {"UNKNOWN"}
     assert "3 already submitted" in user.pytest("--remex-submit", "--remex-retry").succeeded()
     user.pytest("--remex-cancel").succeeded()
-    wait_until(lambda: len(cancelled(user, cluster)) == 3, "all are cancelled")
+    wait_until(lambda: len(user_jobs(user, cluster, "CANCELLED")) == 3, "all are cancelled")
 
 
 @SINGLE_AND_ARRAY

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from support.kills import kill_agents
-from support.proxy import Proxy
 from support.tally import Tally
 
 HERE = Path(__file__).parent
@@ -70,14 +69,6 @@ def tally(request):
 def chance(request):
     """Return random choices that depend only on the seed and the test's name."""
     return random.Random(f"{request.config.stash[SEED]} {request.node.nodeid}")  # noqa: S311
-
-
-@pytest.fixture
-def proxy(sshd, home):
-    """Yield a proxy by which the user reaches the cluster."""
-    with Proxy(sshd.port) as proxy:
-        sshd.client(home, proxy.port)
-        yield proxy
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from support.daemons import wait_until
-from support.invariants import Snapshot, assert_clean, assert_ran_once, cancelled
+from support.invariants import Snapshot, assert_clean, assert_ran_once, user_jobs
 
 EXPERIMENTS = 3
 PLACES = (
@@ -93,7 +93,7 @@ def test_each_command(user, cluster, placed, broken, tally, place, fault):
         user.submit()
         broken(fault, "--remex-cancel")
         user.pytest("--remex-cancel").without_traceback()
-        wait_until(lambda: len(cancelled(user, cluster)) == 2, "all are cancelled")
+        wait_until(lambda: len(user_jobs(user, cluster, "CANCELLED")) == 2, "all are cancelled")
         user.pytest("--remex-status").reported()
         broken(fault, "--remex-clean", "--remex-yes")
         user.pytest("--remex-clean", "--remex-yes").succeeded()

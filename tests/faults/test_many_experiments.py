@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from support.invariants import Snapshot, assert_clean, jobs_below
+from support.invariants import Snapshot, assert_clean, jobs_below, user_jobs
 from support.kills import Moment
 from support.launches import finished
 
@@ -44,5 +44,4 @@ def test_interrupted_and_finished(user, cluster, tally, options, record_property
         assert len(user.project.run_directories()) == MANY
         assert_clean(user, before)
     user.pytest("--remex-cancel", seconds=LONG).succeeded()
-    several = jobs_below(cluster, user.project.runs).values()
-    assert {job.state for jobs in several for job in jobs} == {"CANCELLED"}
+    assert {job.state for job in user_jobs(user, cluster)} == {"CANCELLED"}

@@ -7,7 +7,7 @@ import shutil
 from functools import partial
 
 from support.daemons import wait_until
-from support.invariants import Snapshot, assert_clean, assert_ran_once, jobs_below
+from support.invariants import Snapshot, assert_clean, assert_ran_once, user_jobs
 from support.kills import GROUPINGS, MOST, VICTIMS, Moment, disturb
 from support.launches import finished
 
@@ -112,9 +112,8 @@ def test_clean(user, cluster, strike, chance, tally, number):
 
 def live(user, cluster):
     """Return the user's jobs below the runs folder that have not ended."""
-    several = jobs_below(cluster, user.project.runs).values()
     ended = {"CANCELLED", "COMPLETED"}
-    return [job for jobs in several for job in jobs if job.state not in ended]
+    return [job for job in user_jobs(user, cluster) if job.state not in ended]
 
 
 def test_waiting(user, cluster, strike, chance, tally, number):

@@ -7,7 +7,7 @@ import shlex
 import pytest
 from support import query_faults as faults
 from support.daemons import wait_until
-from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
+from support.invariants import Snapshot, assert_clean, assert_once, user_jobs
 from support.shims import HANGS
 
 EXPERIMENTS = 3
@@ -88,16 +88,18 @@ def test_cancel_and_retry(user, cluster, shims, tally, program, name, options):
     user.script(f"[ -e {shlex.quote(str(go))} ] || sleep 300")
     user.submit(*options)
     # of an array that has not started, squeue has one row
-    wait_until(lambda: len(those(user, cluster, "RUNNING")) == EXPERIMENTS, "all run")
+    wait_until(lambda: len(user_jobs(user, cluster, "RUNNING")) == EXPERIMENTS, "all run")
     with tally.case(f"{program} {name}") as case:
         case.injected()
         shims.put(FAULTS[program, name], program)
         done = user.pytest("--remex-cancel", "-v", seconds=LONG).without_traceback()
         shown = done.text.count("] CANCELLED job")
-        wait_until(lambda: shown <= len(those(user, cluster, "CANCELLED")), "what was told is true")
+        wait_until(
+            lambda: shown <= len(user_jobs(user, cluster, "CANCELLED")), "what was told is true"
+        )
         shims.remove()
         user.pytest("--remex-cancel").without_traceback()
-        wait_until(lambda: len(those(user, cluster, "CANCELLED")) == EXPERIMENTS, "all are")
+        wait_until(lambda: len(user_jobs(user, cluster, "CANCELLED")) == EXPERIMENTS, "all are")
         go.touch()
         shims.put(FAULTS[program, name], program)
         retry = ("--remex-submit", "--remex-retry", *options)
@@ -105,11 +107,5 @@ def test_cancel_and_retry(user, cluster, shims, tally, program, name, options):
         shims.remove()
         user.pytest(*retry).succeeded()
         cluster.wait()
-        assert len(those(user, cluster, "COMPLETED")) == EXPERIMENTS
+        assert len(user_jobs(user, cluster, "COMPLETED")) == EXPERIMENTS
         assert user.collect().succeeded().text.count(" PASSED ") == EXPERIMENTS
-
-
-def those(user, cluster, state):
-    """Return the user's jobs that are in a state."""
-    several = jobs_below(cluster, user.project.runs).values()
-    return [job for jobs in several for job in jobs if job.state == state]

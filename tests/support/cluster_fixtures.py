@@ -14,6 +14,7 @@ from support.disk import SmallDisk
 from support.forks import Forks
 from support.launches import User
 from support.projects import Project, copy_project, git, make_project
+from support.proxy import Proxy
 from support.shims import Shims
 from support.sites import Site, Sites
 from support.slurm import SlurmCluster
@@ -110,6 +111,14 @@ def home(
     sshd.client(home)
     monkeypatch.setenv("HOME", str(home))
     return home
+
+
+@pytest.fixture
+def proxy(sshd: SshServer, home: Path) -> Iterator[Proxy]:
+    """Yield a proxy by which the user reaches the cluster."""
+    with Proxy(sshd.port) as proxy:
+        sshd.client(home, proxy.port)
+        yield proxy
 
 
 @pytest.fixture(scope="session")

@@ -72,10 +72,10 @@ def jobs_below(cluster: SlurmCluster, runs: Path) -> dict[str, list[SlurmJob]]:
     return found
 
 
-def cancelled(user: User, cluster: SlurmCluster) -> list[SlurmJob]:
-    """Return the user's cancelled jobs."""
+def user_jobs(user: User, cluster: SlurmCluster, *states: str) -> list[SlurmJob]:
+    """Return the user's jobs that the controller remembers; with states, those in one of them."""
     several = jobs_below(cluster, user.project.runs).values()
-    return [job for jobs in several for job in jobs if job.state == "CANCELLED"]
+    return [job for jobs in several for job in jobs if not states or job.state in states]
 
 
 def executions(user: User) -> Counter[str]:

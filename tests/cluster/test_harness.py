@@ -210,7 +210,7 @@ def test_nothing_left(name):
 
 
 def names(process, folders):
-    """Tell whether a process's arguments or environment name one of the folders."""
+    """Return whether a process's arguments or environment name one of the folders."""
     try:
         text = b"".join((process / part).read_bytes() for part in ("cmdline", "environ"))
     except OSError:

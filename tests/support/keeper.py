@@ -32,7 +32,7 @@ PARTS = ("environ", "cmdline")
 
 
 def belongs(pid: int, marker: bytes) -> bool:
-    """Tell whether a process names the folder in its environment or its arguments."""
+    """Return whether a process names the folder in its environment or its arguments."""
     try:
         return any(marker in Path(f"/proc/{pid}/{part}").read_bytes() for part in PARTS)
     except OSError:

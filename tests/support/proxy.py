@@ -102,7 +102,7 @@ class Proxy:
             return allowed
 
     def spent(self, direction: Direction) -> bool:
-        """Tell whether a cut is due, and take the order for it back."""
+        """Return whether a cut is due, and take the order for it back."""
         with self._lock:
             due = self._budget[direction] == 0
             if due:

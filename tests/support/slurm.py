@@ -41,7 +41,7 @@ def version() -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """A job as squeue tells it; each task of an array is one job."""
+    """A job as squeue lists it; each task of an array is one job."""
 
     id: str
     state: str

@@ -201,7 +201,7 @@ class SshServer:
         return "".join(f"{name} {value}\n" for name, value in (table | self._options).items())
 
     def _serves(self) -> bool:
-        """Tell by the file that sshd writes once it listens: a connection would be counted."""
+        """Return whether it listens, as its pid file says: a connection would be counted."""
         written = self._pid_file.read_text().strip() if self._pid_file.exists() else ""
         return self.daemon.process is not None and written == str(self.daemon.process.pid)
 

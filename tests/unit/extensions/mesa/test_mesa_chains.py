@@ -12,7 +12,7 @@ from pytest_remex.extensions.mesa import effective_config
 
 @pytest.fixture
 def work(tmp_path):
-    """Write inlists into a work directory: gives a function of their names and texts."""
+    """Return a function that writes inlists, by name, into a work directory."""
 
     def write(**inlists):
         for name, text in inlists.items():

@@ -16,7 +16,7 @@ STRUCTURE = "&namrun\n field = 'a.nc', -1. ,'thick', .false., 4 ! NEMO's\n/\n"
 
 @pytest.fixture
 def patched(tmp_path):
-    """Patch a text: gives what became of it."""
+    """Patch a text, and return what became of it."""
 
     def patch(settings, text):
         path = tmp_path / "inlist"

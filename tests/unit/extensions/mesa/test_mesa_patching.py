@@ -26,7 +26,7 @@ TEXT = """\
 
 @pytest.fixture
 def patched(tmp_path):
-    """Patch a text: gives what became of it."""
+    """Patch a text, and return what became of it."""
 
     def patch(settings, text=TEXT):
         path = tmp_path / "inlist"

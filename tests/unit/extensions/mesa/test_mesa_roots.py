@@ -49,7 +49,7 @@ COPIES = [
 
 @pytest.fixture
 def work(tmp_path):
-    """Write files into a work directory; gives it."""
+    """Return a function that writes files into a work directory, and returns it."""
 
     def write(files):
         for name, text in files.items():

@@ -112,7 +112,7 @@ def measure(name: str, value: object) -> Scalar:
         case bool():
             return value
         case str():
-            return str(value)
+            return str.__str__(value)
         case int():
             return int(value)
         case float():

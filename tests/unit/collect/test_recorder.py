@@ -1,6 +1,7 @@
 """A sweep function records measures and curves."""
 
 import math
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,7 @@ def curve(recorder, name, x, y, *, x_reversed=False):
         (np.array(7), 7),
         (np.bool_(0), False),
         (np.str_("a"), "a"),
+        (Enum("Network", {"BASIC": "basic"}, type=str).BASIC, "basic"),
         (pd.Series([7]).iloc[0], 7),
     ],
 )

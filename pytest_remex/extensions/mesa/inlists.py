@@ -123,9 +123,7 @@ def read_inlist(path: str | Path) -> dict[str, dict[str, Literal]]:
     """
     inlist = load(Path(path))
     try:
-        values = {
-            group: dict(values_of(inlist.text, group)) for group in first_groups(inlist.groups)
-        }
+        values = {group: dict(values_of(inlist, group)) for group in first_groups(inlist.groups)}
     except NamelistError as error:
         raise NamelistError(f"{path}: {error}") from None
     _warn(path, ambiguities(inlist))
@@ -178,9 +176,13 @@ def parse(path: Path, data: bytes) -> Inlist:
         raise NamelistError(f"{path}: {error}") from None
 
 
-@functools.lru_cache(maxsize=128)
-def values_of(text: str, group: str) -> Mapping[str, Literal]:
+def values_of(inlist: Inlist, group: str) -> Mapping[str, Literal]:
     """Return the values that a group sets; raises `NamelistError` if a list is too long."""
+    return _values(inlist.text, group)
+
+
+@functools.lru_cache(maxsize=128)  # whose callers mypy does not check: hence `values_of`
+def _values(text: str, group: str) -> Mapping[str, Literal]:
     return {key: one.value for key, one in last_values(group_values(text, group)).items()}
 
 

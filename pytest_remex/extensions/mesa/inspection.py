@@ -108,8 +108,8 @@ def _patched(
             continue
         before, after = parse(path, data), load(path, files)
         for group in _changed_groups(before, after):
-            old = values_of(before.text, group)
-            for key, new in values_of(after.text, group).items():
+            old = values_of(before, group)
+            for key, new in values_of(after, group).items():
                 if key not in old or old[key] != new:
                     yield PatchedSetting(path, group, key, new)
 

@@ -188,7 +188,7 @@ class StatesShown:
             return wait_step(live)
         if has_failed:
             return "--remex-collect shows why, --remex-submit --remex-retry submits them again"
-        if ended := {job.state for job in jobs if job.state.ended}:
+        if ended := {job.state for job in jobs if job.state.ended and job.id}:
             again = "--remex-submit --remex-retry=all runs again what is gone"
             collects = "--remex-collect fetches and judges the outputs"
             return again if ended == {JobState.PURGED} else collects

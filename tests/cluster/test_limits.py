@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.invariants import assert_once
+from support.invariants import assert_once, user_jobs
 from support.sites import WITH_ACCOUNTING
 
 
@@ -27,6 +27,17 @@ def test_an_array_above_the_limit(user, cluster):
         cluster.wait()
         user.submit("--remex-array")
     assert_once(user, cluster, 3)
+
+
+@WITH_ACCOUNTING
+def test_cancelled_before_it_was_submitted(user, cluster):
+    """After a cancel of what a limit kept from being submitted, the next step is to submit it."""
+    with cluster.submit_limit(0):
+        user.pytest("--remex-submit", seconds=200).failed("run the same command again")
+    assert "next: --remex-submit sends what was not" in user.pytest("--remex-cancel").succeeded()
+    user.submit()
+    cluster.wait()
+    assert len(user_jobs(user, cluster, "COMPLETED")) == len(user_jobs(user, cluster)) == 3
 
 
 @WITH_ACCOUNTING

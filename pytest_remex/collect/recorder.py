@@ -112,7 +112,7 @@ def measure(name: str, value: object) -> Scalar:
         case bool():
             return value
         case str():
-            return str.__str__(value)
+            return str.__str__(value)  # str() names an enum's member
         case int():
             return int(value)
         case float():

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _CHAINED = frozenset(group for group in MESA_GROUPS if not group.startswith("astero"))
 """Groups with `read_extra_..._inlist`; the files of astero have fixed names."""
-_PLOTS = frozenset({"pgstar", "pgbinary", "astero_pgstar"})
-"""Groups that have no effect on the computation."""
+_COMPUTING = _CHAINED - {"pgstar", "pgbinary"}
+"""Those that do more than say what to plot."""
 _SHOWN = 10
 """How many of a group's settings a warning names."""
 
@@ -163,11 +163,12 @@ def _not_read_from(
 
     Of 148 work directories in MESA's test suite, one has such a group: &kap with zbase.
     """
-    inlist = load(path, work.files)
-    known = {*map(_bare, _readers(work, path)), *told, *_PLOTS}
-    for group in first_groups(inlist.groups):
-        if group not in known and (keys := list(values_of(inlist, group))):
-            yield group, keys
+    known = {*map(_bare, _readers(work, path)), *told}
+    for name, group in first_groups(load(path, work.files).groups).items():
+        # the values are not read: what is wrong with them has no effect either
+        keys = list(dict.fromkeys(setting.key for setting in group.settings if setting.items))
+        if name in _COMPUTING and name not in known and keys:
+            yield name, keys
 
 
 def _is_handled(work: Work, path: Path) -> bool:

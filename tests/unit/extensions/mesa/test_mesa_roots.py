@@ -251,6 +251,18 @@ def test_a_group_that_the_chain_does_not_read_is_told(said):
         )
 
 
+def test_values_that_are_not_read_may_be_wrong(said):
+    """A value that cannot be read, in a group that MESA does not read, hides no warning."""
+    files = {
+        "inlist": group("controls", child="inlist_p"),
+        "inlist_p": group("controls", " a = 1\n")
+        + group("kap", " zbase = 99999999*1\n zbase = 2\n")
+        + group("mine", " b = 99999999*1\n"),
+    }
+    (warning,) = said(files, {"inlist_p": {"a": 2}})
+    assert warning.startswith("MESA ignores zbase in &kap of inlist_p: ")
+
+
 def test_the_fix_that_is_told_works(said):
     """With the lines that the message suggests, there is no warning any more."""
     files = {

@@ -83,7 +83,8 @@ def read_conftests_above(config: pytest.Config, arguments: Sequence[str]) -> Non
         return
     top = repository_of(config.rootpath)
     paths = list(_conftests_above(config.rootpath))
-    if any(map(_names_this_package, paths)) and all(map(_is_ours, (top / ".git", *paths))):
+    # whose they are is asked first: others' files may be closed to us
+    if paths and all(map(_is_ours, (top / ".git", *paths))) and any(map(_names_ours, paths)):
         options.confcutdir = str(top)
 
 
@@ -122,6 +123,7 @@ def _is_ours(path: Path) -> bool:
     return path.stat().st_uid == os.geteuid()
 
 
-def _names_this_package(path: Path) -> bool:
+def _names_ours(path: Path) -> bool:
+    """Return whether a file names this package."""
     with path.open("rb") as file:
         return b"pytest_remex" in file.read(_LARGEST_CONFTEST)

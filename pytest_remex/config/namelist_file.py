@@ -29,7 +29,8 @@ class NamelistSettings(Settings):
     """The groups of a namelist file, by name in lower case; repeated groups are a list.
 
     `settings["controls.x_ctrl(6)"]`, `settings["mode(2).l"]` and, if only one group has it,
-    `settings["x_ctrl(6)"]` work, in upper or lower case; the bare name of an array is a list.
+    `settings["x_ctrl(6)"]` work, in upper or lower case; the bare name of an array is a
+    list, and so is a section, `settings["x_ctrl(2:4)"]`.
     """
 
     def __missing__(self, name: str) -> object:
@@ -127,7 +128,7 @@ def _settings(text: str, group: Group) -> dict[str, object]:
         name, subscript = split_name(key)
         if name in found and subscript.isdigit():
             continue
-        elements = list(leading_elements(values, name)) if subscript.isdigit() else []
+        elements = leading_elements(values, name) if subscript.isdigit() else []
         count = sum(1 for each in values if split_name(each)[0] == name)
         if elements and len(elements) == count:
             found[name] = elements
@@ -138,13 +139,14 @@ def _settings(text: str, group: Group) -> dict[str, object]:
 
 def _values(settings: Mapping[str, object], name: str, subscript: str) -> Iterator[object]:
     own = dict(settings)
+    whole = own.get(name)
+    items = whole if isinstance(whole, list) else [whole] if name in own else []
+    elements = {f"{name}({place})": item for place, item in enumerate(items, 1)} | own
     key = f"{name}({subscript})" if subscript else name
-    if key in own:
-        yield own[key]
-    elif subscript.isdigit():
-        whole = own.get(name)
-        elements = whole if isinstance(whole, list) else [whole] if name in own else []
-        yield from elements[int(subscript) - 1 : int(subscript)] if int(subscript) else []
+    if key in elements:
+        yield elements[key]
+    elif subscript and (section := leading_elements(elements, key)):
+        yield section
 
 
 def _unmarked(settings: Mapping[str, object]) -> tuple[dict[str, object], set[str]]:

@@ -15,7 +15,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from pytest_remex.errors import NamelistError
-from pytest_remex.namelists.namelist import line_at
+from pytest_remex.namelists.namelist import line_at, split_name
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -272,18 +272,21 @@ def _repeated(values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
             yield literal, position
 
 
-def leading_elements(values: Mapping[str, T], name: str) -> Iterator[T]:
-    """Yield the values of an array's elements, by name in users' notation, from 1 to the first gap.
+def leading_elements(values: Mapping[str, T], key: str) -> list[T]:
+    """Return the values of a section's elements, or an array's from 1 on, up to the first gap.
 
     Example:
-        >>> list(leading_elements({"x(1)": 5, "x(2)": 6, "x(4)": 8}, "x"))
+        >>> leading_elements({"x(1)": 5, "x(2)": 6, "x(4)": 8}, "x")
         [5, 6]
+        >>> leading_elements({"x(1)": 5, "x(2)": 6, "x(3)": 7}, "x(2:3)")
+        [6, 7]
 
     """
-    place = 1
-    while (key := f"{name}({place})") in values:
-        yield values[key]
-        place += 1
+    name, subscript = split_name(key)
+    if subscript and ":" not in subscript:
+        return []
+    keys = (f"{name}({place})" for place in elements(subscript or ":"))
+    return [values[each] for each in itertools.takewhile(values.__contains__, keys)]
 
 
 def _axis(part: str, *, first: bool) -> Iterable[int] | None:

@@ -62,8 +62,9 @@ class EffectiveConfig(Mapping[str, "Value"]):
     """The settings with which MESA starts, combined from all files that it reads.
 
     A name is `initial_mass`, `x_ctrl(6)` or `controls.x_ctrl(6)`, in upper or lower case; the bare
-    name of an array is the list of its elements from 1 on. A name without its group is not found
-    if several groups have it. Settings that no inlist sets have MESA's defaults and are not here.
+    name of an array is the list of its elements from 1 on, `x_ctrl(2:4)` one of three. A name
+    without its group is not found if several groups have it. Settings that no inlist sets have
+    MESA's defaults and are not here.
 
     The stars of a binary, and the stages of a run, have their own groups, named
     `inlist1:controls`. A name without that prefix is found if all that have it agree.
@@ -88,13 +89,13 @@ class EffectiveConfig(Mapping[str, "Value"]):
     def origins(self, name: str) -> tuple[Origin, ...]:
         """Return where a setting is set; the last one is effective. Raises `KeyError`."""
         group, key = self._split(name)
-        return self._only(name, [names for _, names in self._groups(group) if key in names])[key]
+        return self._only(name, [each for each in self._groups(group) if key in each[1]])[key]
 
     def __getitem__(self, name: str) -> Value:
         """Return the effective value; raises `KeyError`."""
         group, key = self._split(name)
         holders = [
-            names for _, names in self._groups(group) if key in names or f"{key}(1)" in names
+            each for each in self._groups(group) if key in each[1] or leading_elements(each[1], key)
         ]
         return _value(self._only(name, holders), key)
 
@@ -111,18 +112,14 @@ class EffectiveConfig(Mapping[str, "Value"]):
         """Count the settings."""
         return sum(map(len, self.given.values()))
 
-    def _only(self, name: str, holders: list[Names]) -> Names:
+    def _only(self, name: str, holders: list[tuple[str, Names]]) -> Names:
         """Return the one that has a name; any of several stars or stages if they agree."""
         key = self._split(name)[1]
-        homes = {
-            one.group
-            for names in holders
-            for found in (key, f"{key}(1)")
-            for one in names.get(found, ())
-        }
-        if len(homes) != 1 or any(_value(one, key) != _value(holders[0], key) for one in holders):
+        homes = {group.rpartition(ROOT_MARK)[2] for group, _ in holders}
+        values = [_value(names, key) for _, names in holders]
+        if len(homes) != 1 or any(value != values[0] for value in values):
             raise KeyError(name)
-        return holders[-1]
+        return holders[-1][1]
 
     def _groups(self, group: str) -> Iterable[tuple[str, Names]]:
         return [
@@ -132,16 +129,17 @@ class EffectiveConfig(Mapping[str, "Value"]):
         ]
 
     def _split(self, name: str) -> tuple[str, str]:
-        root, mark, rest = name.strip().rpartition(ROOT_MARK)
+        base, bracket, subscript = name.strip().partition("(")  # a section has colons too
+        root, mark, rest = base.rpartition(ROOT_MARK)
         group, _, setting = rest.rpartition(".")
-        base, subscript = split_name(setting)
-        return root + mark + group.strip().lower(), key_of(base, subscript, ())
+        key = key_of(*split_name(setting + bracket + subscript), ())
+        return root + mark + group.strip().lower(), key
 
 
 def _value(names: Names, key: str) -> Value:
     if key in names:
         return cast("Value", names[key][-1].value)
-    return [cast("Value", origins[-1].value) for origins in leading_elements(names, key)]
+    return [cast("Value", each[-1].value) for each in leading_elements(names, key)]
 
 
 def effective_config(root: str | Path | Sequence[str | Path]) -> EffectiveConfig:

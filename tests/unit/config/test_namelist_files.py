@@ -80,6 +80,8 @@ def test_what_is_read(make):
         "x": [1, 2, 3], "y(2)": 5, "m(1,1)": 1, "m(2,1)": 2, "w": ["one", "two"], "p%q": 3,
     }  # fmt: skip
     assert [several["x(2)"], several["a.y(2)"], several["p%q"], "y" in several] == [2, 5, 3, False]
+    assert [several["x(2:3)"], several["A.Y(2:2)"], several["x(3:)"]] == [[2, 3], [5], [3]]
+    assert "x(4:5)" not in several
     assert read_config(make("card", F77))["inputs"] == {"z": 1 + 2j, "word": "a''b"}
     cesm = read_config(make("user_nl_cam", CESM))
     assert dict(cesm) == {"nhtfrq": [0, -24], "fincl2": ["T:I", "PS:I"], "dtime": 1800}

@@ -69,13 +69,15 @@ def test_a_file_is_read_only_where_its_switch_is_on(work):
 
 
 def test_names_are_looked_up_as_users_write_them(work):
-    """Names may differ in case, blanks, group and subscript; an array's bare name is its list."""
+    """Names may differ in case, blanks, group and subscript; arrays and sections are lists."""
     root = work(
         inlist="&controls\nX_CTRL(2) = 5\nx_ctrl(1) = 4\nname = 'a'\n/\n&kap\nname = 'b'\n/\n"
     )
     config = effective_config(root)
     assert config["x_ctrl( 2 )"] == config["Controls.X_Ctrl(2)"] == 5
-    assert config["x_ctrl"] == [4, 5]
+    assert config["x_ctrl"] == config["Controls.X_Ctrl( 1:2 )"] == config["x_ctrl(:)"] == [4, 5]
+    assert config["x_ctrl(2:3)"] == config["x_ctrl(2:)"] == [5]
+    assert "x_ctrl(3:4)" not in config
     assert config["kap.name"] == "b"
     assert "name" not in config
     assert "x_ctrl(3)" not in config

@@ -12,10 +12,9 @@ from collections.abc import Callable
 
 from figures import Figures
 
-from pytest_remex.repo.blobs import Blob
 from pytest_remex.repo.identity import InputTree
 from pytest_remex.repo.inputs import Inputs
-from pytest_remex.repo.trees import Edit
+from pytest_remex.repo.trees import Blob, Edit
 
 QUICK: dict[str, int] = {}
 FILES, EXPERIMENTS, TARGET = 20_000, 10_000, 2.0

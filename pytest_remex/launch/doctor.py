@@ -13,9 +13,9 @@ from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
 from pytest_remex.display import some_of
 from pytest_remex.errors import RemexError, RemoteError
 from pytest_remex.model import Remote, Repo
-from pytest_remex.repo.blobs import listing
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.inputs import unfaithful
+from pytest_remex.repo.trees import listing
 from pytest_remex.sbatch.exit_codes import hidden_exit_codes
 from pytest_remex.transport.connection import Connect, Connection
 from pytest_remex.transport.rsync import rsync_fault

@@ -22,12 +22,12 @@ from pytest_remex.errors import RecordError, SweepError
 from pytest_remex.io import prepare_output_folder, reading, writing
 from pytest_remex.model import Remote
 from pytest_remex.records.launch import FORMAT, launch_from_json
-from pytest_remex.records.merge import merged
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.records.store import (
     ADDED,
     LaunchRecord,
     is_addition,
+    merged,
     read_record,
     read_records,
     record_files,

@@ -16,9 +16,8 @@ from pytest_remex.model import Commit, Config, Identity, Remote
 from pytest_remex.names import function_of
 from pytest_remex.records.copies import Copies
 from pytest_remex.records.launch import Launch
-from pytest_remex.records.merge import merged
 from pytest_remex.records.schema import MAY_HAVE_JOB, Renamed, RunRecord, Stage
-from pytest_remex.records.store import LaunchRecord, read_records
+from pytest_remex.records.store import LaunchRecord, merged, read_records
 from pytest_remex.variant import GRID, Variant
 
 _UPLOAD_ANY = "git -c uploadpack.allowAnySHA1InWant=true upload-pack"

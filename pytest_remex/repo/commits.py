@@ -21,10 +21,9 @@ from pytest_remex.errors import RepositoryError
 from pytest_remex.experiment import Experiment
 from pytest_remex.model import Commit, Config
 from pytest_remex.names import with_full_id
-from pytest_remex.repo.blobs import Blob
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.git_process import Process
-from pytest_remex.repo.trees import Edit, ObjectHash, Tree, TreeEntry
+from pytest_remex.repo.trees import Blob, Edit, ObjectHash, Tree, TreeEntry
 from pytest_remex.temporary import is_alive
 
 IDENTITY = "pytest-remex <pytest-remex@localhost>"

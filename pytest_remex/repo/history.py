@@ -8,9 +8,9 @@ from datetime import datetime
 
 from pytest_remex.errors import RepositoryError
 from pytest_remex.model import Commit
-from pytest_remex.repo.blobs import listing
 from pytest_remex.repo.commits import Committer
 from pytest_remex.repo.git import Git
+from pytest_remex.repo.trees import listing
 
 _FORMAT = "%H%x1f%h%x1f%ad%x1f%P%x1f%s"
 

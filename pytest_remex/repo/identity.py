@@ -13,11 +13,19 @@ from dataclasses import dataclass
 
 from pytest_remex.common.git import DIFF_TREE, read_differences
 from pytest_remex.errors import SweepError
-from pytest_remex.repo.blobs import Blob, listing
 from pytest_remex.repo.files import folders, within
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.inputs import Inputs
-from pytest_remex.repo.trees import LINK, SUBMODULE, Edit, ObjectHash, Tree, TreeEntry
+from pytest_remex.repo.trees import (
+    LINK,
+    SUBMODULE,
+    Blob,
+    Edit,
+    ObjectHash,
+    Tree,
+    TreeEntry,
+    listing,
+)
 from pytest_remex.sbatch.script import without_scheduling
 
 

@@ -24,9 +24,8 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 from pytest_remex.display import some_of
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.model import CONTROL, SCRIPT
-from pytest_remex.repo.blobs import Blob
 from pytest_remex.repo.git import Git
-from pytest_remex.repo.trees import SUBMODULE, Edit
+from pytest_remex.repo.trees import SUBMODULE, Blob, Edit
 from pytest_remex.sweep import SWEEP_FILES
 
 _STEERING = (*SWEEP_FILES, "conftest.py", "pytest.ini")

@@ -18,7 +18,6 @@ from typing import TypeAlias
 
 from pytest_remex.common.files import DEEPEST, LONGEST, is_too_deep
 from pytest_remex.errors import SweepError
-from pytest_remex.repo.blobs import Blob, Blobs
 from pytest_remex.repo.commits import Patch
 from pytest_remex.repo.files import (
     folders,
@@ -31,7 +30,7 @@ from pytest_remex.repo.files import (
     within,
 )
 from pytest_remex.repo.git import Git
-from pytest_remex.repo.trees import EXECUTABLE, LINK, SUBMODULE, Edit
+from pytest_remex.repo.trees import EXECUTABLE, LINK, SUBMODULE, Blob, Blobs, Edit
 from pytest_remex.repo.worktree import Changes, Pins, Worktree
 
 Inspect: TypeAlias = Callable[[Patch, Mapping[str, bytes]], None]

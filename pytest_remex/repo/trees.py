@@ -1,8 +1,8 @@
-"""Compute the ids of git trees without git, and read what commits changed on their base.
+"""Git's trees and files: read those of commits, and compute the ids of others without git.
 
 Format: `git help hash-object`, and git's documentation of tree objects: for each entry mode, space,
 name, NUL and the raw id; sorted by name, with `/` appended to the names of folders. No object is
-written. The patches of earlier commits are read from the repository.
+written. Files are read as git stores them, without filters.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from pytest_remex.common.git import (
     read_differences,
 )
 from pytest_remex.common.grouping import grouped
+from pytest_remex.errors import RepositoryError
+from pytest_remex.io import AGAIN
+from pytest_remex.known_files import create_file
 from pytest_remex.model import Commit
 from pytest_remex.repo.git import Git
 
@@ -30,6 +33,19 @@ LINK = "120000"
 SUBMODULE = "160000"
 """The mode of a submodule."""
 EXECUTABLE = "100755"
+CACHED_SIZE = 1 << 20
+"""Files of up to this many bytes are cached when read: patches edit the same few files."""
+CACHED_FILES = 32
+"""The most files in the cache."""
+CHUNK = 1 << 20
+
+
+class Blob(NamedTuple):
+    """A file of a commit: git's mode and sha, and the size in bytes (0 for a submodule)."""
+
+    mode: str
+    sha: str
+    size: int
 
 
 class Edit(NamedTuple):
@@ -173,6 +189,77 @@ def _changed_lines(
 
 def _line(mode: str, name: bytes, sha: str) -> bytes:
     return mode.lstrip("0").encode() + b" " + name + b"\0" + bytes.fromhex(sha)
+
+
+class Blobs:
+    """Read the files of a repository's commits."""
+
+    def __init__(self, repository: Git) -> None:
+        self._process = repository.stream("cat-file", "--batch")
+        self._cache: dict[str, bytes] = {}
+
+    def read(self, blob: Blob) -> bytes:
+        """Return a file's bytes."""
+        if blob.sha in self._cache:
+            return self._cache[blob.sha]
+        content = b"".join(self._chunks(blob.sha))
+        if blob.size <= CACHED_SIZE:
+            self._remember(blob.sha, content)
+        return content
+
+    def copy(self, blob: Blob, target: bytes) -> None:
+        """Write a file's bytes to a new file; large files in chunks."""
+        if blob.size <= CACHED_SIZE:
+            create_file(target, self.read(blob))
+            return
+        with open(target, "xb") as file:  # noqa: PTH123 - paths are bytes, as git's are
+            file.writelines(self._chunks(blob.sha))
+
+    def close(self) -> None:
+        """Stop git's process."""
+        self._process.end()
+
+    def _remember(self, sha: str, content: bytes) -> None:
+        if len(self._cache) == CACHED_FILES:
+            del self._cache[next(iter(self._cache))]
+        self._cache[sha] = content
+
+    def _chunks(self, sha: str) -> Iterator[bytes]:
+        self._process.stdin.write(sha.encode() + b"\n")
+        self._process.stdin.flush()
+        header = self._process.stdout.readline().split()
+        if len(header) != 3:  # noqa: PLR2004 - sha, type and size; else `<sha> missing`, or the end
+            raise RepositoryError(f"git cat-file could not read the file {sha}: run `git fsck`")
+        left = int(header[2])
+        while left:
+            chunk = self._process.stdout.read(min(left, CHUNK))
+            if not chunk:
+                raise RepositoryError(f"git cat-file ended while the file {sha} was read: {AGAIN}")
+            left -= len(chunk)
+            yield chunk
+        self._process.stdout.read(1)
+
+
+def listing(repository: Git, commit: str) -> Iterator[tuple[bytes, Blob]]:
+    """Return a commit's files by path. Raises `RepositoryError` if git cannot read all of them."""
+    process = repository.stream("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
+    process.stdin.close()
+    output = process.stdout.read()
+    code, errors = process.end()
+    where = f"{commit[:12]} in {repository.top}"
+    if code:
+        fix = "run `git fsck`"
+        if "promisor" in errors:
+            fix = "it is a partial clone, which fetches them from its origin: make that reachable"
+        raise RepositoryError(f"git cannot list the files of {where} ({errors}): {fix}")
+    for line in output.split(b"\0"):
+        if line:
+            facts, _, path = line.partition(b"\t")
+            mode, _, sha, size = facts.decode().split()
+            if size == "BAD":  # the file is damaged or missing
+                name = os.fsdecode(path)
+                raise RepositoryError(f"git cannot read {name} of {where}: run `git fsck`")
+            yield path, Blob(mode, sha, 0 if size == "-" else int(size))
 
 
 def patches_of(

@@ -19,13 +19,12 @@ from pytest_remex.common.paths import unplaceable
 from pytest_remex.errors import RepositoryError, SweepError
 from pytest_remex.experiment import Experiment, staged_fingerprint
 from pytest_remex.model import Commit, Config, Identity, Remote, Repo
-from pytest_remex.repo.blobs import listing
 from pytest_remex.repo.commits import Committer, Patch, refuse_locked_refs
 from pytest_remex.repo.git import BRANCH, Git
 from pytest_remex.repo.identity import Footprint, InputTree
 from pytest_remex.repo.inputs import InputRules, Inputs, unfaithful
 from pytest_remex.repo.scratch import Scratch
-from pytest_remex.repo.trees import Edit
+from pytest_remex.repo.trees import Edit, listing
 from pytest_remex.sbatch.script import Header, parse_header
 from pytest_remex.variant import GRID, Variant
 

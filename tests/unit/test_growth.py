@@ -22,9 +22,8 @@ from pytest_remex.model import Commit, Identity, Remote, Sweep
 from pytest_remex.records.index import RecordedRun, RunIndex
 from pytest_remex.records.journal import Journal
 from pytest_remex.records.launch import Launch
-from pytest_remex.records.merge import merged
 from pytest_remex.records.schema import Committed, RunRecord, Stage, StageReached
-from pytest_remex.records.store import LaunchRecord, read_record
+from pytest_remex.records.store import LaunchRecord, merged, read_record
 from pytest_remex.repo.trees import ObjectHash, Tree, TreeEntry
 from pytest_remex.report import Page, ReportRow, write_report
 from pytest_remex.sbatch.script import parse_header

@@ -6,9 +6,9 @@ import pytest
 
 from pytest_remex.errors import RepositoryError
 from pytest_remex.launch.push import ThroughOrigin, forget_removed_branches
-from pytest_remex.repo.blobs import listing
 from pytest_remex.repo.commits import Committer
 from pytest_remex.repo.git import Git
+from pytest_remex.repo.trees import listing
 
 LAUNCH = "tams_2026_01_31_12_00_00"
 OTHER = f"{LAUNCH}+0a1b2c3d"

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from pytest_remex.errors import RepositoryError
 from pytest_remex.experiment import Experiment
 from pytest_remex.repo import commits
-from pytest_remex.repo.blobs import listing
 from pytest_remex.repo.commits import REFS, Committer
-from pytest_remex.repo.trees import EXECUTABLE, LINK, Edit
+from pytest_remex.repo.trees import EXECUTABLE, LINK, Edit, listing
 from pytest_remex.sweep import Sweep
 
 REF = "refs/heads/kept"

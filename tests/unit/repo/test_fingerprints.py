@@ -6,11 +6,10 @@ import subprocess
 import pytest
 
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.repo.blobs import listing
 from pytest_remex.repo.identity import Footprint, differing, read_input_tree
 from pytest_remex.repo.inputs import Inputs
 from pytest_remex.repo.scratch import Scratch
-from pytest_remex.repo.trees import Edit
+from pytest_remex.repo.trees import Edit, listing
 from pytest_remex.repo.workspace import Workspace
 
 SCRIPT = "#!/bin/sh\n#SBATCH -n 4\n#SBATCH --time=10 --mem=8G\nsrun ./star\n"

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from pytest_remex.errors import SweepError
-from pytest_remex.repo.blobs import listing
 from pytest_remex.repo.scratch import Scratch
+from pytest_remex.repo.trees import listing
 
 SCRIPT = "jobs/run.sbatch"
 

@@ -48,8 +48,8 @@ from pytest_remex.launch.candidate import Candidate, FailedProbe, State, unjudge
 from pytest_remex.launch.continuation import probe_of
 from pytest_remex.launch.listener import QuietListener
 from pytest_remex.launch.options import Folders, LaunchOptions, Resubmit
+from pytest_remex.launch.preparation import SweepCalls, SweepPoint
 from pytest_remex.launch.submitter import Submitter
-from pytest_remex.launch.sweep_calls import SweepCalls, SweepPoint
 from pytest_remex.model import Config, Remote, Repo, Scalar, Sweep
 from pytest_remex.records.added import added_to, points_with_added
 from pytest_remex.records.index import RecordedRun, RunIndex

@@ -2,7 +2,7 @@
 
 The way of an experiment, with the modules that take it a step on; `candidate` draws it:
 
-1. `preparation` (for scripts `sweep_calls`): its patch is run, checked and committed.
+1. `preparation`: its patch is run, checked and committed.
 2. `known`, `recognition`: the launch records tell which runs it has.
 3. `decision`: what is done with it. A plan (`plan`) ends here.
 4. `queue`, `submitter`: it waits for its batch, which is sent while the next one is prepared;

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -192,6 +192,34 @@ class Experiment:
         """
         for name, value in options.items():
             self.sbatch_options[name.replace("_", "-")] = str(value)
+
+
+def as_written(experiment: Experiment) -> Experiment:
+    """Return an experiment for its sweep function, with the members of enums that the user wrote.
+
+    It shares with the given one what the function sets in it.
+    """
+    sweep = experiment.sweep
+    if not sweep.members:
+        return experiment
+    return replace(
+        experiment,
+        point=sweep.as_written(experiment.point),
+        config=sweep.as_written(experiment.config),
+        recipe=sweep.as_written(experiment.recipe),
+        comes_after=_upstream_as_written(experiment.comes_after),
+    )
+
+
+def _upstream_as_written(upstream: Upstream | None) -> Upstream | None:
+    if upstream is None:
+        return None
+    return replace(
+        upstream,
+        point=upstream.sweep.as_written(upstream.point),
+        config=upstream.sweep.as_written(upstream.config),
+        comes_after=_upstream_as_written(upstream.comes_after),
+    )
 
 
 class Recorder(Protocol):

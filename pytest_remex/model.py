@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path, PurePath
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 from pytest_remex.errors import SweepError
 
@@ -14,6 +15,9 @@ Value: TypeAlias = "Scalar | list[Value] | dict[str, Value]"
 """The possible types of a parameter: those of JSON, so that launch records can store it."""
 
 Config: TypeAlias = Mapping[str, Value]
+
+Members: TypeAlias = dict[tuple[str, str], Enum]
+"""Members of enums of text or numbers, by the parameter and the `repr` of the value stored."""
 
 LARGEST_EXACT = 2**53
 """Up to this size a float holds any whole number exactly."""
@@ -87,6 +91,8 @@ class Sweep:
     """How often each point is run; above 1, the last dimension counts them."""
     tolerance: Mapping[str, Tolerance] = field(default_factory=dict)
     """By the measure's name, "" for all others: how far they may be from those of another base."""
+    members: Members = field(default_factory=dict, repr=False, compare=False)
+    """The members of enums that the user wrote; everything else here has their plain values."""
 
     @property
     def is_replicated(self) -> bool:
@@ -112,6 +118,10 @@ class Sweep:
         """Return whether a point is an added replicate, above those that the sweep states."""
         return self.replicate_in(point) > self.stated_replicates
 
+    def as_written(self, config: Config) -> dict[str, Value]:
+        """Return a config or point with the members of enums that the user wrote as values."""
+        return {name: _as_written(value, name, self.members) for name, value in config.items()}
+
     def recipe(self, number: int) -> Config:
         """Return a recipe; an empty one if the sweep does not (or no longer) have that many."""
         return self.recipes[number] if number < len(self.recipes) else {}
@@ -120,6 +130,14 @@ class Sweep:
     def config_file(self) -> str | None:
         """The config file, or the first of several; None if there is none."""
         return next(iter(self.config_files), None)
+
+
+def _as_written(value: Value, name: str, members: Members) -> Value:
+    if isinstance(value, list):
+        return [_as_written(one, name, members) for one in value]
+    if isinstance(value, dict):
+        return {key: _as_written(one, f"{name}.{key}", members) for key, one in value.items()}
+    return cast("Value", members.get((name, repr(value)), value))
 
 
 class Commit(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +13,14 @@ from typing import ParamSpec, TypeAlias, TypeVar, cast
 from pytest_remex.errors import SweepError
 from pytest_remex.experiment import Run, Upstream, config_at, refuse_cycle
 from pytest_remex.io import working_in
-from pytest_remex.model import SCRIPT, Config, Dimension, OptionalOutput, Sweep, Value
+from pytest_remex.model import SCRIPT, Config, Dimension, Members, OptionalOutput, Sweep, Value
 from pytest_remex.names import float_texts, point_id
 from pytest_remex.sweep_arguments import (
     by_name,
     dimension_names,
     listed,
     name_of_sweep,
+    plain,
     refuse_repeated_names,
     replicates_of,
     script_path,
@@ -109,12 +109,12 @@ def sweep(  # noqa: PLR0913 - the contract with users
         ...     assert "terminated" in run.log
 
     """
-    before, parameters = _upstream_sweep(after), by_name(base_config, "base_config")
-    grid = _grid(dimensions or {}, before, replicates)
+    before, members = _upstream_sweep(after)
+    grid = _grid(dimensions or {}, before, replicates, members)
     unnamed = Sweep(
         name="",
         dimensions=grid,
-        base_config={key: plain(value, key) for key, value in parameters.items()},
+        base_config=_config(base_config, "base_config", members),
         branch=text_or_none(branch or None, "branch") or "HEAD",
         fetch=texts(fetch, "fetch"),
         config_files=texts(listed(config_file), "config_file"),
@@ -122,15 +122,15 @@ def sweep(  # noqa: PLR0913 - the contract with users
         inputs=None if inputs is None else texts(inputs, "inputs"),
         script=script_path(script),
         float_texts=float_texts(grid),
-        recipes=_recipes(recipes),
+        recipes=_recipes(recipes, members),
         after=before,
         replicates=replicates,
         tolerance=tolerances_of(tolerance),
+        members=members,
     )
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        _refuse_other_than_function(function)
-        return _mark(function, _named(unnamed, name_of_sweep(name, function), function))
+        return _mark(function, _named(unnamed, name, function))
 
     return decorate
 
@@ -178,34 +178,6 @@ def upstream_at(sweep: Sweep, point: Config) -> Upstream | None:
     there = {name: point[name] for each in before.dimensions for name in each.names}
     title, config = point_id(before, there), config_at(before, there)
     return Upstream(before, title, there, config, upstream_at(before, there))
-
-
-def plain(value: object, name: str) -> Value:
-    """Convert a value for JSON: NumPy's, and an enum's text or numbers, become plain Python values.
-
-    Raises `SweepError` for values of other types, nan and infinities.
-    """
-    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
-        value = value.tolist()
-    match value:
-        case None | bool():
-            return value
-        case int():
-            return int.__int__(value)
-        case str():
-            return str.__str__(value)
-        case float() if math.isfinite(value):
-            return float.__float__(value)
-        case float():
-            raise SweepError(f"{name} = {value!r}: a parameter must be a finite number")
-        case list() | tuple():
-            return [plain(one, name) for one in value]
-        case Mapping():
-            return {str(key): plain(one, f"{name}.{key}") for key, one in value.items()}
-    raise SweepError(
-        f"{name} = {value!r}: a {type(value).__name__} cannot be stored in a launch record: "
-        f"use a number, a string, a list or a dict, and build the object in the sweep function"
-    )
 
 
 class SweepCall:
@@ -286,8 +258,10 @@ def _refuse_other_than_function(function: object) -> None:
         )
 
 
-def _named(unnamed: Sweep, name: str, function: Callable[..., object]) -> Sweep:
-    sweep = replace(unnamed, name=name, file=inspect.unwrap(function).__code__.co_filename)
+def _named(unnamed: Sweep, name: str | None, function: Callable[..., object]) -> Sweep:
+    _refuse_other_than_function(function)
+    file = inspect.unwrap(function).__code__.co_filename
+    sweep = replace(unnamed, name=name_of_sweep(name, function), file=file)
     _refuse_reserved_name(sweep)
     refuse_cycle(sweep)
     _refuse_equal_points(sweep)
@@ -295,14 +269,14 @@ def _named(unnamed: Sweep, name: str, function: Callable[..., object]) -> Sweep:
 
 
 def _grid(
-    dimensions: Dimensions, before: Sweep | None, replicates: object
+    dimensions: Dimensions, before: Sweep | None, replicates: object, members: Members
 ) -> tuple[Dimension, ...]:
     """Return the dimensions of a sweep, those of the sweep that it comes after first."""
     if callable(dimensions):
         raise SweepError("@sweep is used without parentheses: write @sweep() or @sweep({...})")
     if not isinstance(dimensions, Mapping):
         raise SweepError(f"{dimensions!r} must be a dict of dimensions: {{'name': [values]}}")
-    own = tuple(_dimension(names, values) for names, values in dimensions.items())
+    own = tuple(_dimension(names, values, members) for names, values in dimensions.items())
     own += replicates_of(replicates)
     refuse_repeated_names(own)
     if before is None:
@@ -311,28 +285,32 @@ def _grid(
     return (*before.dimensions, *own)
 
 
-def _dimension(key: str | tuple[str, ...], values: Iterable[object]) -> Dimension:
+def _dimension(key: str | tuple[str, ...], values: Iterable[object], members: Members) -> Dimension:
     names = dimension_names(key)
     if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise SweepError(f"dimension {_title(names)}: {values!r} must be a list of values")
-    rows = tuple(_row(key, names, value) for value in values)
+    rows = tuple(_row(key, names, value, members) for value in values)
     if not rows:
         raise SweepError(f"dimension {_title(names)} is empty: list at least one value")
     return Dimension(names, rows)
 
 
-def _row(key: str | tuple[str, ...], names: tuple[str, ...], value: object) -> tuple[Value, ...]:
+def _row(
+    key: str | tuple[str, ...], names: tuple[str, ...], value: object, members: Members
+) -> tuple[Value, ...]:
     if isinstance(key, str):
-        return (plain(value, key),)
+        return (plain(value, key, members),)
     if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != len(names):
         raise SweepError(
             f"dimension {_title(names)}: {value!r} must be a tuple of {len(names)}, "
             f"one value for each name"
         )
-    return tuple(plain(one, name) for name, one in zip(names, value, strict=True))
+    return tuple(plain(one, name, members) for name, one in zip(names, value, strict=True))
 
 
-def _recipes(recipes: Sequence[Mapping[str, object]] | None) -> tuple[Config, ...]:
+def _recipes(
+    recipes: Sequence[Mapping[str, object]] | None, members: Members
+) -> tuple[Config, ...]:
     if recipes is None:
         return ()
     if isinstance(recipes, str | Mapping) or not isinstance(recipes, Iterable):
@@ -341,7 +319,7 @@ def _recipes(recipes: Sequence[Mapping[str, object]] | None) -> tuple[Config, ..
     for recipe in recipes:
         if not isinstance(recipe, Mapping):
             raise SweepError(f"recipes: {recipe!r} must be a dict of names and values")
-        values = {name: plain(value, name) for name, value in by_name(recipe, "recipes").items()}
+        values = _config(recipe, "recipes", members)
         if values in found:
             raise SweepError(f"recipes: {values!r} appears twice: remove one")
         found.append(values)
@@ -350,18 +328,23 @@ def _recipes(recipes: Sequence[Mapping[str, object]] | None) -> tuple[Config, ..
     return tuple(found)
 
 
+def _config(given: object, keyword: str, members: Members) -> Config:
+    return {name: plain(one, name, members) for name, one in by_name(given, keyword).items()}
+
+
 def _title(names: tuple[str, ...]) -> str:
     return repr(names[0]) if len(names) == 1 else repr(names)
 
 
-def _upstream_sweep(after: object) -> Sweep | None:
+def _upstream_sweep(after: object) -> tuple[Sweep | None, Members]:
+    """Return the sweep that comes before, and a copy of its members of enums to add to."""
     found = sweep_of(after)
     if after is not None and found is None:
         raise SweepError(
             f"after={after!r}: write the name of a sweep function that is defined above, without "
             f"quotes or parentheses"
         )
-    return found
+    return found, dict(found.members) if found else {}
 
 
 def _refuse_names_of_both(own: Sequence[Dimension], before: Sweep) -> None:
@@ -386,8 +369,23 @@ def _refuse_equal_points(sweep: Sweep) -> None:
     for point in expand(sweep):
         title = point_id(sweep, point)
         if title in seen:
-            raise SweepError(f"sweep {sweep.name}: two points are {title!r}: remove one")
+            first = next(each for each in expand(sweep) if point_id(sweep, each) == title)
+            raise SweepError(f"sweep {sweep.name}: {_equal_points(title, first, point)}")
         seen.add(title)
+
+
+def _equal_points(title: str, one: Config, other: Config) -> str:
+    """Return the message for two points with the same id."""
+    differing = [name for name in one if repr(one[name]) != repr(other[name])]
+    if not differing:
+        return f"two points are {title!r}: remove one"
+    name = differing[0]
+    first, second = f"{one[name]!r:.60}", f"{other[name]!r:.60}"
+    return (
+        f"two points are {title!r}, since ids show {name} = {first} and {second} alike: remove "
+        f"one, or tell them apart by another parameter, as in {{({name!r}, 'is'): "
+        f"[({first}, 'a'), ({second}, 'b')]}}"
+    )
 
 
 def _measures(value: object, title: str) -> Mapping[str, object]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from pathlib import PurePosixPath
 
 from pytest_remex.errors import SweepError
-from pytest_remex.model import REPLICATE, Dimension, Tolerance
+from pytest_remex.model import REPLICATE, Dimension, Members, Scalar, Tolerance, Value
 
 MOST = 10_000
 """Replicates of a point at most."""
@@ -48,6 +49,41 @@ def by_name(values: object, keyword: str) -> Mapping[str, object]:
     for name in values or {}:
         stored_name(name, keyword)
     return values or {}
+
+
+def plain(value: object, name: str, members: Members | None = None) -> Value:
+    """Convert a value for JSON: NumPy's, and an enum's text or numbers, become plain Python values.
+
+    The enum's members are added to `members`. Raises `SweepError` for values of other types, nan
+    and infinities.
+    """
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        value = value.tolist()
+    match value:
+        case None | bool():
+            return value
+        case int():
+            return _noted(value, int.__int__(value), name, members)
+        case str():
+            return _noted(value, str.__str__(value), name, members)
+        case float() if math.isfinite(value):
+            return _noted(value, float.__float__(value), name, members)
+        case float():
+            raise SweepError(f"{name} = {value!r}: a parameter must be a finite number")
+        case list() | tuple():
+            return [plain(one, name, members) for one in value]
+        case Mapping():
+            return {str(key): plain(one, f"{name}.{key}", members) for key, one in value.items()}
+    raise SweepError(
+        f"{name} = {value!r}: a {type(value).__name__} cannot be stored in a launch record: "
+        f"use a number, a string, a list or a dict, and build the object in the sweep function"
+    )
+
+
+def _noted(value: object, stored: Scalar, name: str, members: Members | None) -> Scalar:
+    if isinstance(value, Enum) and members is not None:
+        members[name, repr(stored)] = value
+    return stored
 
 
 def name_of_sweep(name: object, function: Callable[..., object]) -> str:

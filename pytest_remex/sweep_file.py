@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_remex.errors import SweepError, first_line
-from pytest_remex.experiment import Experiment, config_at
+from pytest_remex.experiment import Experiment, as_written, config_at
 from pytest_remex.model import Config, Remote, Repo, Sweep
 from pytest_remex.names import function_of, point_id
 from pytest_remex.sweep import SweepCall, sweep_of, upstream_at
@@ -132,7 +132,8 @@ def call_of(
     function: SweepFunction, experiment: Experiment, repo: Repo, remote: Remote
 ) -> SweepCall:
     """Return the call of a sweep function for an experiment, not yet started."""
-    given: Mapping[str, object] = {"experiment": experiment, "repo": repo, "remote": remote}
+    used = as_written(experiment)
+    given: Mapping[str, object] = {"experiment": used, "repo": repo, "remote": remote}
     wanted = inspect.signature(function).parameters
     arguments = {name: value for name, value in given.items() if name in wanted}
     return SweepCall(lambda: function(**arguments), experiment.sweep.name)

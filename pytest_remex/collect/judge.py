@@ -34,7 +34,7 @@ from pytest_remex.collect.recorder import RunRecorder
 from pytest_remex.collect.runs import CollectedRun
 from pytest_remex.common.jobs import JobState
 from pytest_remex.errors import RemexError, RemoteError
-from pytest_remex.experiment import Experiment, Run, Upstream
+from pytest_remex.experiment import Experiment, Run, Upstream, as_written
 from pytest_remex.hooks import GuardedHooks, naming_hook
 from pytest_remex.model import Config, Scalar, Sweep
 from pytest_remex.repo.git_process import without_git_variables
@@ -122,7 +122,7 @@ class RunJudge:
         with without_git_variables(), self._watch():
             call.patch(workspace.scratch.path)
         self._compare_patch(workspace)
-        there = replace(experiment, path=self.collected.folder)
+        there = as_written(replace(experiment, path=self.collected.folder))
         with self._watch():
             run = make_run(self.collected, there, hooks.relay)
         if wrong := config_differences(experiment.asked, run.config or {}):

@@ -11,6 +11,7 @@ import math
 import os
 import re
 from dataclasses import dataclass
+from enum import Enum
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
@@ -112,11 +113,22 @@ def format_value(name: str, value: object) -> str:
 
 
 def to_python(value: object) -> object:
-    """Convert numpy scalars, arrays and paths to plain Python values; return others unchanged."""
+    """Convert numpy's values, paths, and members of enums of text or numbers to plain values."""
+    if isinstance(value, Enum) and isinstance(value, str | int | float):
+        return _of_member(value)
     if isinstance(value, os.PathLike):
         return os.fsdecode(value)
     plain = getattr(value, "tolist", None)
     return plain() if callable(plain) else value
+
+
+def _of_member(member: str | float) -> str | float:
+    match member:
+        case str():
+            return str.__str__(member)  # str() returns the member's name
+        case int():
+            return int.__int__(member)
+    return float.__float__(member)
 
 
 def _format_scalar(name: str, value: object) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_remex.common.grouping import grouped
 from pytest_remex.errors import SweepError
-from pytest_remex.experiment import Experiment
+from pytest_remex.experiment import Experiment, as_written
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.item_outcomes import fail
@@ -66,7 +66,7 @@ def fixtures_of(config: pytest.Config) -> ModuleType:
         item = _experiment(config.stash[ITEM], repo, remote)
         mode = cast("Mode", config.pluginmanager.get_plugin(MODE))
         with mode.checkout(item, repo, remote) as path:
-            yield experiment_of(item, path)
+            yield as_written(experiment_of(item, path))
 
     # pytest finds fixtures in modules and classes, but not session fixtures in an instance
     plugin = ModuleType("remex-fixtures")

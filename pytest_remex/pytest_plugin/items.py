@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from pytest_remex.errors import SweepError
-from pytest_remex.experiment import Experiment, config_at
+from pytest_remex.experiment import Experiment, as_written, config_at
 from pytest_remex.model import Config, Remote, Sweep, Value
 from pytest_remex.names import function_of
 from pytest_remex.pytest_plugin.project import NODE, node_of
-from pytest_remex.sweep import plain, sweep_of, upstream_at
+from pytest_remex.sweep import sweep_of, upstream_at
+from pytest_remex.sweep_arguments import plain
 from pytest_remex.variant import GRID, Variant
 
 FIXTURE = "experiment"
@@ -126,7 +127,7 @@ def patched_experiment(item: pytest.Function, path: Path, recipe: int) -> Experi
 
 def use_recipe(item: pytest.Function, path: Path, recipe: int) -> None:
     """Make the next call of the sweep function use another recipe."""
-    item.funcargs[FIXTURE] = experiment_of(item, path, recipe)
+    item.funcargs[FIXTURE] = as_written(experiment_of(item, path, recipe))
 
 
 def experiment_in(item: pytest.Function) -> Experiment | None:

@@ -1,8 +1,10 @@
 """The decorator, its grid, and the call of a sweep function."""
 
+import ast
 import inspect
 import json
 import math
+import re
 from collections.abc import Hashable
 from contextlib import suppress
 from enum import Enum
@@ -18,7 +20,8 @@ from pytest_remex import optional, sweep
 from pytest_remex.errors import SweepError
 from pytest_remex.model import OptionalOutput
 from pytest_remex.names import full_point_id as point_id
-from pytest_remex.sweep import SweepCall, expand, plain, sweep_of
+from pytest_remex.sweep import SweepCall, expand, sweep_of
+from pytest_remex.sweep_arguments import plain
 
 JSON = st.recursive(
     st.none()
@@ -142,10 +145,22 @@ def test_any_text_makes_points(texts):
     assert len({point_id(point) for point in points}) == len(texts)
 
 
-def test_points_of_equal_ids():
-    """Points with the same id are refused, even if their values differ in type."""
-    with pytest.raises(SweepError, match="two points are 'a=1'"):
-        plan({"a": [1, "1"]}, name="grid")
+@pytest.mark.parametrize("values", [[1, "1"], [None, "None"], [True, "True"], [1.0, "1.0"]])
+def test_points_of_equal_ids(values):
+    """Values that ids show alike are refused; the message names them, and its fix works."""
+    text = f"two points are 'a={values[1]}', since ids show a = {values[0]} and {values[1]!r} alike"
+    with pytest.raises(SweepError, match=re.escape(text)) as caught:
+        plan({"a": values}, name="grid")
+    fix = ast.literal_eval(str(caught.value).partition("as in ")[2])
+    assert [point["a"] for point in expand(plan(fix, name="grid"))] == values
+
+
+@pytest.mark.parametrize("values", [[1, True, 1.0], [0, False, 0.0, -0.0]])
+def test_equal_values_of_other_types(values):
+    """Values that are equal for Python but of other types are different points."""
+    assert list(map(repr, (point["a"] for point in expand(plan({"a": values}))))) == list(
+        map(repr, values)
+    )
 
 
 def test_script_and_inputs():

@@ -5,6 +5,7 @@ import math
 import re
 import tomllib
 from datetime import date, time
+from enum import Enum
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from pytest_remex.config import add, patch_config, read_config, remove
 from pytest_remex.errors import ConfigError
 
+MEMBERS = {int: 7, str: "fast", float: 0.5}
 YAML = """\
 # a shock tube
 physics:            # the gas
@@ -289,6 +291,24 @@ def test_values_as_numpy_has_them(make):
     path = make("a.yaml", "a: 1\nb: [1]\n")
     patch_config(path, {"a": numpy.float32(0.5), "b": numpy.arange(2)})
     assert path.read_text() == "a: 0.5\nb: [0, 1]\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "patched"),
+    [
+        ("a.yaml", "a: 1\nb: x\nc: 1\n", "a: 7\nb: fast\nc: 0.5\n"),
+        ("a.toml", 'a = 1\nb = "x"\nc = 1\n', 'a = 7\nb = "fast"\nc = 0.5\n'),
+        ("a.json", '{"a": 1, "b": "x", "c": 1}', '{"a": 7, "b": "fast", "c": 0.5}'),
+        ("a.ini", "[s]\na = 1\nb = x\nc = 1\n", "[s]\na = 7\nb = fast\nc = 0.5\n"),
+        ("inlist", "&s\na = 1\nb = 'x'\nc = 1.0\n/\n", "&s\na = 7\nb = 'fast'\nc = 0.5\n/\n"),
+    ],
+)
+def test_members_of_enums(make, name, text, patched):
+    """Members of enums of text or numbers are written as their values."""
+    path = make(name, text)
+    one = {kind: Enum("One", {"ONE": value}, type=kind) for kind, value in MEMBERS.items()}
+    patch_config(path, {"a": one[int].ONE, "b": one[str].ONE, "c": one[float].ONE})
+    assert path.read_text() == patched
 
 
 def test_what_both_versions_of_yaml_read(make):

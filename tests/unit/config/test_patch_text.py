@@ -1,5 +1,7 @@
 """Templates: each placeholder is there exactly once, and gets its value."""
 
+from enum import Enum
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,6 +50,12 @@ def test_values_as_numpy_has_them(template):
     numpy = pytest.importorskip("numpy")
     patch_text(template, {"@T@": numpy.float64(0.1)})
     assert "equal 0.1 " in template.read_text()
+
+
+def test_members_of_enums(template):
+    """A member of an enum of text is written as its value, though `str` returns its name."""
+    patch_text(template, {"@T@": Enum("Solver", {"FAST": "fast"}, type=str).FAST})
+    assert "equal fast " in template.read_text()
 
 
 @settings(max_examples=50)

@@ -224,7 +224,10 @@ class Git:
         code, output, errors = self.attempt("rev-parse", *asked)
         # "not a git repository: PATH" is a work tree whose repository was moved or removed
         if code and "not a git repository (or any" not in errors and "work tree" not in errors:
-            raise RepositoryError(f"git cannot use {self.top}: {errors}")
+            newer = ("unknown repository extension", "Expected git repo version")
+            is_newer = any(words in errors for words in newer)
+            fix = ": a newer git made it, install that one" if is_newer else ""
+            raise RepositoryError(f"git cannot use {self.top}: {' '.join(errors.split())}{fix}")
         if not output:
             raise RepositoryError(
                 f"{self.top} is not a git repository, and each experiment becomes a git commit: "

@@ -71,6 +71,13 @@ def test_a_work_tree_without_its_repository(project):
     assert "git init" not in result.stdout.str()
 
 
+def test_a_repository_of_a_newer_git(project):
+    """What this git cannot read is named, with the fix."""
+    project.git("config", "core.repositoryFormatVersion", "1")
+    project.git("config", "extensions.refStorage", "of tomorrow")
+    refused(project.pytest("--remex-plan"), "a newer git made it, install that one")
+
+
 def test_repository_without_commits(project):
     """In a repository without a commit, the message asks for one."""
     (project.path / ".git").rename(project.path / "moved")

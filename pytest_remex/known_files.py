@@ -16,6 +16,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
+from pytest_remex.common.files import write_all
+
 T = TypeVar("T")
 Signature: TypeAlias = tuple[int, int, int, int, int, int]
 """Device, inode, mode, size, modification and change time (ns)."""
@@ -194,7 +196,7 @@ def overwrite_file(path: str, content: bytes) -> None:
     """
     opened = os.open(path, _WRITE)
     try:
-        _write(opened, content)
+        write_all(opened, content)
         if os.fstat(opened).st_size > len(content):
             os.ftruncate(opened, len(content))
     finally:
@@ -204,15 +206,9 @@ def overwrite_file(path: str, content: bytes) -> None:
 def _write_whole(opened: int, content: bytes) -> None:
     """Write an open file, and close it."""
     try:
-        _write(opened, content)
+        write_all(opened, content)
     finally:
         os.close(opened)
-
-
-def _write(opened: int, content: bytes) -> None:
-    written = os.write(opened, content)
-    while written < len(content):
-        written += os.write(opened, content[written:])
 
 
 def files_now() -> Files:

@@ -52,6 +52,13 @@ def open_regular(
     return None
 
 
+def write_all(opened: int, content: bytes) -> None:
+    """Write bytes to an open file, of which the system may take fewer at a time."""
+    written = os.write(opened, content)
+    while written < len(content):
+        written += os.write(opened, content[written:])
+
+
 def read_up_to(file: BinaryIO, most: int) -> bytes:
     """Return at most so many bytes of an open file from its start, as `file.read(most)` does.
 

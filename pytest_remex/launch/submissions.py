@@ -7,7 +7,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
 from rich import filesize
@@ -29,7 +28,6 @@ from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
 from pytest_remex.sbatch.script import Header, core_hours, has_comment
 
-NO_DEPENDENCIES: Mapping[str, Dependency] = MappingProxyType({})
 ALIKE = 100
 """Jobs that ask for the same, above which an array is worth a word."""
 
@@ -127,7 +125,7 @@ def form_submissions(
     members: Mapping[str, Sequence[RunRecord]],
     grouping: Grouping,
     size: int,
-    dependencies: Mapping[str, Dependency] = NO_DEPENDENCIES,
+    dependencies: Mapping[str, Dependency],
 ) -> list[Submission]:
     """Divide runs among submissions.
 

@@ -12,6 +12,7 @@ from typing import Dict, Iterable, Iterator, List, Optional, Set
 from pytest_remex.agent import fs
 from pytest_remex.agent.errors import AgentError
 from pytest_remex.agent.place.objects import CHUNK, Blobs, TreeEntry
+from pytest_remex.common.files import write_all
 from pytest_remex.common.paths import unplaceable
 
 _LINK = b"120000"
@@ -81,7 +82,7 @@ def _write(size: int, chunks: Iterable[bytes], entry: TreeEntry, folders: List[F
 def _write_small(data: bytes, path: bytes, mode: int) -> None:
     target = os.open(path, _CREATE, mode)
     try:
-        _write_all(target, data)
+        write_all(target, data)
     finally:
         os.close(target)
 
@@ -94,13 +95,7 @@ def _write_large(chunks: Iterable[bytes], into: List[bytes], mode: int) -> None:
             stack.callback(os.close, targets[-1])
         for chunk in chunks:
             for target in targets:
-                _write_all(target, chunk)
-
-
-def _write_all(target: int, data: bytes) -> None:
-    written = os.write(target, data)
-    while written < len(data):
-        written += os.write(target, data[written:])
+                write_all(target, chunk)
 
 
 class SharedPaths:

@@ -26,14 +26,14 @@ RUNS = [run(n, "#SBATCH -t 5" if n % 2 else "#SBATCH -t 9") for n in range(10)]
 
 def test_single_jobs():
     """Without arrays each run is a separate submission, named by its directory."""
-    submissions = form_submissions(RUNS, {}, Grouping(), 100)
+    submissions = form_submissions(RUNS, {}, Grouping(), 100, {})
     assert [each.key for each in submissions] == [f"run-{n}" for n in range(10)]
 
 
 @pytest.mark.parametrize(("size", "count"), [(100, 2), (5, 2), (4, 4), (1, 10)])
 def test_arrays(size, count):
     """Runs of equal headers make arrays, of at most so many tasks."""
-    submissions = form_submissions(RUNS, {}, Grouping(GroupingKind.ARRAY), size)
+    submissions = form_submissions(RUNS, {}, Grouping(GroupingKind.ARRAY), size, {})
     assert len(submissions) == count
     assert len({each.key for each in submissions}) == count
     for each in submissions:
@@ -44,14 +44,14 @@ def test_arrays(size, count):
 
 def test_keys_stay():
     """The same runs make the same key."""
-    one, two = (form_submissions(RUNS, {}, Grouping(GroupingKind.ARRAY), 100) for _ in range(2))
+    one, two = (form_submissions(RUNS, {}, Grouping(GroupingKind.ARRAY), 100, {}) for _ in range(2))
     assert [each.key for each in one] == [each.key for each in two]
 
 
 def test_a_submission_stays_whole():
     """A run that was once part of an array is submitted with all of it, and only once."""
     members = [each._replace(submission="array-x") for each in RUNS]
-    (again,) = form_submissions(members[:3], {"array-x": members}, Grouping(), 100)
+    (again,) = form_submissions(members[:3], {"array-x": members}, Grouping(), 100, {})
     assert again.key == "array-x"
     assert len(again.runs) == 10
     assert again.kind is GroupingKind.ARRAY

@@ -295,7 +295,8 @@ def leading_elements(values: Mapping[str, T], key: str) -> list[T]:
 
     """
     name, subscript = split_name(key)
-    if subscript and ":" not in subscript:
+    is_empty = ":" not in subscript if subscript else f"{name}(1)" not in values
+    if is_empty:
         return []
     keys = (f"{name}({place})" for place in elements(subscript or ":"))
     return [values[each] for each in itertools.takewhile(values.__contains__, keys)]

@@ -74,8 +74,8 @@ def sweep_functions(
         complete: Yield also the sweeps that these come after, each before them.
 
     Raises:
-        SweepError: The file cannot be imported, has no sweep of a name, or a sweep needs pytest
-            because it uses other fixtures or has marks.
+        SweepError: The file cannot be imported, Python removes its assertions, it has no sweep of a
+            name, or a sweep needs pytest because it uses other fixtures or has marks.
 
     """
     before = list(sys.path)
@@ -140,6 +140,11 @@ def call_of(
 
 
 def _imported(path: Path) -> ModuleType:
+    if not __debug__:
+        raise SweepError(
+            f"Python runs with -O or PYTHONOPTIMIZE, which removes assertions: all checks in "
+            f"{path} would pass; start it without them"
+        )
     spec = spec_from_file_location(f"remex_sweeps_{path.stem}", path)
     if spec is None or spec.loader is None or not path.is_file():
         what = "is not a Python file" if path.exists() else "does not exist"

@@ -80,6 +80,18 @@ print(json.dumps({{name: list(table.verdict) for name, table in tables.items()}}
     assert json.loads(done.stdout) == {"grid": ["PASSED", "FAILED", "FAILED"]}
 
 
+def test_python_that_removes_assertions(submitted):
+    """`python -O`, under which all checks would pass, is refused."""
+    program = "from pytest_remex.scripting import collect; collect('sweeps.py')"
+    command = [sys.executable, "-O", "-c", program]
+    done = subprocess.run(command, cwd=submitted.path, check=False, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == (
+        "pytest_remex.errors.SweepError: Python runs with -O or PYTHONOPTIMIZE, which removes "
+        "assertions: all checks in sweeps.py would pass; start it without them"
+    )
+    assert not (submitted.output / "grid").exists()
+
+
 def test_hooks_of_a_plugin(submitted):
     """A plugin's hooks read outputs and add measures, as in conftest.py."""
 

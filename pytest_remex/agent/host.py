@@ -23,6 +23,9 @@ from pytest_remex.common.redact import redact
 
 PATIENCE = 20.0
 """Seconds for origin to answer."""
+_SAVE_EXIT_CODE = (
+    "rm -f .remex/exit; trap 'echo $? > .remex/exit' EXIT; trap 'exit 1' HUP INT TERM USR1 USR2"
+)
 
 
 def look_at_host(
@@ -182,7 +185,7 @@ def _slurm(slurm: SlurmClient, *, thorough: bool) -> Iterator[Check]:
     if limits.sacct:
         yield Check("accounting", FINE, "sacct")
     else:
-        fix = "let run.sbatch save its exit code: trap 'echo $? > .remex/exit' EXIT"
+        fix = "let run.sbatch save its exit code: " + _SAVE_EXIT_CODE
         yield Check("accounting", NOTE, "none: Slurm soon forgets ended jobs", fix)
 
 

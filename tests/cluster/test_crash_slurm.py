@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 from support import shims as faults
@@ -12,6 +14,7 @@ from support.kills import forgotten, kill_at, occupy
 from support.launches import finished, jobs_of
 from support.sites import WITH_ACCOUNTING
 
+REPOSITORY = Path(__file__).parents[2]
 QUICK = {"MessageTimeout": "2"}
 """Seconds after which Slurm's answer is no longer awaited: doubt is short."""
 
@@ -175,6 +178,32 @@ def test_forgotten_jobs(user, cluster):
     assert user.submit("--remex-retry").text.count("ALREADY SUBMITTED") == 2
 
 
+ENDS_EARLY = """
+if [ $mass = 1.0 ]; then sleep 300; fi
+[ ! -e again ] || kill -9 $$
+touch again
+exit 3"""
+
+
+def test_the_exit_code_that_the_guide_lets_a_script_save(user, cluster):
+    """It is not 0 for a cancelled job, nor that of an earlier run for one requeued and killed."""
+    guide = (REPOSITORY / "docs/guarantees.md").read_text()
+    (lines,) = re.findall(r"```bash\n(.*?remex/exit.*?)```", guide, re.DOTALL)
+    user.script(lines + ENDS_EARLY)
+    user.sweep(1.0, 2.0)
+    user.submit()
+    wait_until(lambda: user_jobs(user, cluster, "FAILED"), "one has failed")
+    ((fails,), (sleeps,)) = (_ids(user, cluster, state) for state in ("FAILED", "RUNNING"))
+    _requeue(cluster, fails)
+    _start_now(cluster, fails)
+    _wait_for(cluster, fails, "FAILED")
+    cluster.run("scancel", sleeps)
+    with cluster.changed(MinJobAge="2"):
+        wait_until(lambda: not user_jobs(user, cluster), "the jobs are forgotten", seconds=60)
+        states = [row["state"] for row in user.states().values()]
+    assert sorted(states) == ["FAILED", "UNKNOWN"]
+
+
 @WITH_ACCOUNTING
 def test_without_slurmdbd(user, cluster, before):
     """With slurmdbd stopped a launch, its status and its collect work."""
@@ -192,13 +221,9 @@ def test_requeued(user, cluster):
     user.sweep(1.0)
     (job,) = jobs_of(_events_of_submit(user))
     wait_until(lambda: next(user.project.runs.glob("*/again"), None), "the job runs")
-    cluster.run("scontrol", "requeue", job)
-    wait_until(lambda: user_jobs(user, cluster)[0].state == "PENDING", "the job waits again")
+    _requeue(cluster, job)
     assert {row["state"] for row in user.states().values()} == {"PENDING"}
-    first = f"spool/*/job{int(job):05d}"
-    wait_until(lambda: not [*cluster.folder.glob(first)], "its node has tidied up")
-    time.sleep(2)  # Slurm dates in seconds, and a start in that of the requeue may be refused
-    cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")
+    _start_now(cluster, job)
     cluster.wait(seconds=150)
     user.collect().succeeded()
 
@@ -221,6 +246,30 @@ def test_requeued_and_held(user, cluster):
 def _events_of_submit(user):
     user.submit()
     return user.events()
+
+
+def _ids(user, cluster, state):
+    return [job.id for job in user_jobs(user, cluster, state)]
+
+
+def _requeue(cluster, job):
+    cluster.run("scontrol", "requeue", job)
+    _wait_for(cluster, job, "PENDING")
+
+
+def _start_now(cluster, job):
+    first = f"spool/*/job{int(job):05d}"
+    wait_until(lambda: not [*cluster.folder.glob(first)], "its node has tidied up")
+    time.sleep(2)  # Slurm dates in seconds, and a start in that of the requeue may be refused
+    cluster.run("scontrol", "update", f"jobid={job}", "starttime=now")
+
+
+def _wait_for(cluster, job, state):
+    wait_until(
+        lambda: [each.state for each in cluster.jobs() if each.id == job] == [state],
+        f"job {job} is {state}",
+        seconds=60,
+    )
 
 
 LOSES_RELEASE = """\

@@ -7,7 +7,7 @@ creates it again.
 
 import os
 import re
-from typing import FrozenSet, NamedTuple, Optional, Tuple, Union
+from typing import Dict, FrozenSet, Mapping, NamedTuple, Optional, Tuple, Union
 
 from pytest_remex.agent import fs, process, record_copies
 from pytest_remex.agent.attempts import Attempts
@@ -33,6 +33,13 @@ WIDTH = 8
 """How many claims are made in parallel: each waits for the disk."""
 _FINGERPRINT = re.compile(r"[0-9a-f]{6,64}$")
 _NAME = re.compile(r"[0-9a-f]{2}/[0-9a-f]{4,62}\.[0-9a-f]{8}\.[0-9]+\.[0-9]+$")
+_SHA = 12
+"""The letters of the commit at the end of a run directory's name."""
+_BARE = (
+    "{} has the same commit, but no claim, launch record or .remex/run.json, as after a purge, so"
+    " its job may still be queued or running: if `squeue --me --format='%i %Z'` does not list this"
+    " directory, move it out of the runs folder, and run the same command again"
+)
 
 
 class OwnedClaim(NamedTuple):
@@ -45,11 +52,11 @@ class OwnedClaim(NamedTuple):
 def claim_runs(request: ClaimRuns, reply: Reply) -> None:
     """Store the part of the launch record that lists the experiments, then claim them."""
     record_copies.keep(request.runs, request.part)
-    known = frozenset(request.known)
+    known, bare = frozenset(request.known), _bare_runs(request.runs)
 
     def answer(wanted: WantedClaim) -> None:
         reply.raise_if_disconnected()
-        reply.send(_answer(request.runs, wanted, known))
+        reply.send(_answer(request.runs, wanted, known, bare))
 
     process.in_parallel(request.wanted, answer, WIDTH)
 
@@ -66,11 +73,26 @@ def mark_placed(runs: str, name: str) -> None:
         fs.create(path, "")
 
 
+def _bare_runs(runs: str) -> Dict[str, str]:
+    """Return the run directories of which a purge took all notes, by the commit in their names."""
+    names = record_copies.unrecorded(runs, record_copies.names(runs))
+    folders = [os.path.join(runs, name) for name in names]
+    bare = [each for each in folders if not os.path.lexists(paths.in_run(each, paths.RUN))]
+    return {folder[-_SHA:]: folder for folder in bare}
+
+
+def _check_bare(runs: str, claim: Claim, bare: Mapping[str, str]) -> None:
+    folder = bare.get(claim.sha[:_SHA])
+    if folder and not os.path.lexists(paths.claim(runs, claim.name)):
+        raise AgentError("runs", _BARE.format(folder))
+
+
 def _answer(
-    runs: str, wanted: WantedClaim, known: FrozenSet[str]
+    runs: str, wanted: WantedClaim, known: FrozenSet[str], bare: Mapping[str, str]
 ) -> Union[Claimed, TakenBy, ClaimFault]:
     sha = wanted.claim.sha
     try:
+        _check_bare(runs, wanted.claim, bare)
         found, condition, job = _rival(runs, wanted, known) or _claim(runs, wanted)
     except AgentError as error:
         return ClaimFault(sha, str(error))

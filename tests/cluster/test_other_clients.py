@@ -15,6 +15,7 @@ from support.invariants import (
     assert_once,
     assert_ran_once,
     executions,
+    user_jobs,
 )
 from support.kills import EDGES, Moment, disturb, kill_at
 from support.launches import finished
@@ -276,6 +277,25 @@ def test_a_launchs_name_is_one_clients(user, other, cluster):
     launches = {path.stem for each in (user, other) for path in each.output.glob("launches/*")}
     assert len({name for name in launches if name.startswith("tams_")}) == 2
     assert_once(user, cluster, 6)
+
+
+def test_run_directories_without_any_notes_are_not_doubled(user, other, cluster):
+    """If a purge took every note while jobs wait, a fresh clone says so and sends nothing."""
+    cluster.down()
+    user.sweep(1.0)
+    user.submit()
+    (job,) = user_jobs(user, cluster)
+    for folder in user.project.runs.rglob(".remex"):
+        shutil.rmtree(folder)
+    other.sweep(1.0)
+    other.pytest("--remex-submit").failed(f"{job.work_dir} has the same commit", "squeue")
+    assert [each.id for each in user_jobs(user, cluster)] == [job.id]
+    assert not [*user.project.runs.glob(".remex/claims/*/*")]
+    cluster.up()
+    cluster.wait()
+    job.work_dir.rename(user.project.runs.parent / "old")
+    other.submit()
+    assert_ran_once(other, cluster, 1)
 
 
 def test_what_is_left_are_the_runs(user, other, cluster):

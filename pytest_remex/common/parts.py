@@ -42,7 +42,8 @@ class HeaderOptions(NamedTuple):
     """What the script's `#SBATCH` lines ask for; None if they do not say. Time in seconds.
 
     `script` is the script's path in the run directory. `lines` are those lines, and `shebang` the
-    script's first line, for a script of ours that is submitted in its place.
+    script's first line, for a script of ours that is submitted in its place. `clusters` are those
+    that it may be sent to, as sbatch takes them.
     """
 
     output: Optional[str] = None
@@ -53,6 +54,7 @@ class HeaderOptions(NamedTuple):
     script: str = SCRIPT
     lines: List[str] = []  # noqa: RUF012 - never changed, and NamedTuple has no factory
     shebang: str = ""
+    clusters: str = ""
 
     @property
     def job_name(self) -> str:

@@ -26,6 +26,7 @@ from pytest_remex.launch.dependency import (
 from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.records.schema import RunRecord
 from pytest_remex.repo.identity import Footprint
+from pytest_remex.sbatch.options import read_options
 from pytest_remex.sbatch.script import Header, core_hours, has_comment
 
 ALIKE = 100
@@ -168,6 +169,7 @@ def _sent(header: Header, *, checked: bool) -> parts.HeaderOptions:
         script=header.script,
         lines=list(header.lines) if checked else [],
         shebang=header.shebang if checked else "",
+        clusters=read_options(header.lines).get("clusters", ""),
     )
 
 

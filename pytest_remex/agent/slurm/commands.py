@@ -192,20 +192,24 @@ def ignored_variables(variables: Mapping[str, str]) -> List[str]:
     """
     passed = _passed(variables)
     names = {name for name in variables if name.startswith("SBATCH_")} - passed
-    if _ANY_CLUSTER in _asked_clusters(variables):
+    if _cluster_list(variables) and not clusters(variables):
         names.update(name for name in _CLUSTERS if name in variables)
     return sorted(names)
 
 
 def clusters(variables: Mapping[str, str]) -> List[str]:
     """Return the clusters that sbatch may choose from; empty means the default cluster."""
-    asked = _asked_clusters(variables)
-    return [] if _ANY_CLUSTER in asked else asked
+    return named_clusters(_cluster_list(variables))
 
 
-def _asked_clusters(variables: Mapping[str, str]) -> List[str]:
-    text = next((variables[name] for name in _CLUSTERS if variables.get(name)), "")
-    return [name.strip() for name in text.split(",") if name.strip()]
+def named_clusters(text: str) -> List[str]:
+    """Return the clusters that a list as sbatch takes it names; none if it may be any."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return [] if _ANY_CLUSTER in names else names
+
+
+def _cluster_list(variables: Mapping[str, str]) -> str:
+    return next((variables[name] for name in _CLUSTERS if variables.get(name)), "")
 
 
 def _passed(variables: Mapping[str, str]) -> Set[str]:

@@ -273,8 +273,16 @@ def _candidates(slurm: SlurmClient, submissions: List[LocatedSubmission]) -> Lis
         (attempt.touched for submission in submissions for attempt in submission.attempts.read()),
         default=0.0,
     )
-    clusters = commands.clusters(os.environ) or [""]
-    return [one for cluster in clusters for one in _on_cluster(slurm, cluster, since)]
+    clusters = {name for one in submissions for name in _clusters_of(one)}
+    return [one for cluster in sorted(clusters) for one in _on_cluster(slurm, cluster, since)]
+
+
+def _clusters_of(submission: LocatedSubmission) -> List[str]:
+    """Return the clusters that may have the job, "" for the default one."""
+    of_header = commands.named_clusters(submission.header.clusters)
+    options = dict(each.partition("=")[::2] for each in submission.options)
+    of_options = commands.named_clusters(options.get("--clusters", ""))
+    return [*commands.clusters(os.environ), *of_header, *of_options] or [""]
 
 
 def _on_cluster(slurm: SlurmClient, cluster: str, since: float) -> List[PossibleJob]:

@@ -88,11 +88,15 @@ def _node_at(root: Node, change: Change) -> Node:
     for key in change.place:
         entry = node.child(key)
         if entry is None:
-            raise ConfigError(
-                f"{change.name} comes from a merge or an alias: change it where it is written"
-            )
+            raise _written_elsewhere(change)
         node = entry.node
     return node
+
+
+def _written_elsewhere(change: Change) -> ConfigError:
+    return ConfigError(
+        f"{change.name} comes from a merge or an alias: change it where it is written"
+    )
 
 
 def _additions(
@@ -177,7 +181,9 @@ def _removal(text: str, root: Node, change: Change) -> TextEdit:
     *above, key = change.place
     holder = _node_at(root, Change(change.name, tuple(above), None))
     entry = holder.child(key)
-    if entry is None or not holder.is_mapping:
+    if entry is None:
+        raise _written_elsewhere(change)
+    if not holder.is_mapping:
         raise ConfigError(f"{change.name} cannot be removed on its own: give the whole list")
     if len(holder.entries) == 1:
         return TextEdit(holder.start, holder.last, "{}")

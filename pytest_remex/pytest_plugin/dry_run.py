@@ -37,7 +37,7 @@ class DryRun(Mode):
         read_records(self.settings.launches)  # one that cannot be read is refused in each mode
         self._workspaces = Workspaces(kept=False)
         self._trials = Trials(context, self._workspaces)
-        self.patch_checkout = self._trials.preparer.checkout
+        self.checkout = self._trials.preparer.checkout
         self._tried = 0
 
     def run(self, item: pytest.Function) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -80,22 +80,14 @@ class ModeContext(NamedTuple):
 class Mode(ABC):
     """What is done with experiments."""
 
-    patch_checkout: Checkout | None = None
-    """Provides the checkout to patch, in a mode that runs patches."""
+    checkout: Checkout
+    """Provides an experiment's folder for its fixture, in a mode that calls its function."""
 
     def __init__(self, context: ModeContext) -> None:
         self.context = context
         self.session = context.session
         self.settings = context.settings
         self.terminal = context.terminal
-
-    def checkout(
-        self, item: pytest.Function, repo: Repo, remote: Remote
-    ) -> AbstractContextManager[Path]:
-        """Provide an experiment's folder for its fixture: a checkout, if its patch is run."""
-        if self.patch_checkout is None:
-            return nullcontext(repo.path)
-        return self.patch_checkout(item, repo, remote)
 
     @abstractmethod
     def run(self, item: pytest.Function) -> None:

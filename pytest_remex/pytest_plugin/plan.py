@@ -33,7 +33,7 @@ class PlanMode(Mode):
         self._copies = CheckoutCopies(settings.checkout) if settings.checkout else None
         probe = preview.probe if settings.launching.resubmit.is_retry else None
         self._trials = Trials(context, self._workspaces, self._copies, probe)
-        self.patch_checkout = self._trials.preparer.checkout
+        self.checkout = self._trials.preparer.checkout
         self._replicates = AskedReplicates(self.session, items, again=settings.launching.again)
         self._plan = Plan(context.folders, settings.launching, self._workspaces, connect, preview)
 

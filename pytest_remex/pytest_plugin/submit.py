@@ -88,7 +88,7 @@ class SubmitMode(Mode):
         settings = context.settings
         workspaces = Workspaces(kept=True)
         self._preparer = Preparer(context, workspaces)
-        self.patch_checkout = self._preparer.checkout
+        self.checkout = self._preparer.checkout
         self._checks = ConfigChecks(context)
         self._replicates = AskedReplicates(context.session, items, again=settings.launching.again)
         self.hooks = GuardedHooks(context.config.hook, self.terminal.note)

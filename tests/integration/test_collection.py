@@ -124,6 +124,14 @@ def test_only_sweeps_run_in_a_mode(project):
     result.stdout.fnmatch_lines(["*4 items / 1 deselected / 3 selected*"])
 
 
+def test_sweeps_are_tried_beside_tests(project):
+    """Without a mode, tests and the sweeps of a file that is named run together."""
+    project.write("test_unit.py", "def test_passes(): pass\ndef test_fails(): assert False\n")
+    result = project.pytest("test_unit.py", "sweeps.py")
+    result.assert_outcomes(passed=4, failed=1)
+    result.stdout.fnmatch_lines(["*remex dry run on this machine*"])
+
+
 def test_ini_names_other_places(empty_project):
     """The ini key remex_sweeps says where a bare pytest looks in a mode."""
     empty_project.sweeps(BROKEN)

@@ -46,6 +46,22 @@ def test_good_config(project_with_config, mode):
     assert result.stdout.str().count("config.json does not have c, so that") == 1
 
 
+def test_nested_config(project):
+    """Settings below a name of the base config are compared one by one."""
+    project.write("config.json", '{"a": 1, "gas": {"gamma": 1.4, "name": "air"}}')
+    project.commit()
+    project.sweeps("""
+        from pytest_remex import sweep
+
+        @sweep(base_config={"gas": {"gamma": 1.5, "name": "air"}}, config_file="config.json")
+        def grid(experiment):
+            (experiment.path / "input.txt").write_text("a = 1")
+        """)
+    result = project.pytest("sweeps.py")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*one asked for: gas.gamma: asked for 1.5, *has 1.4; let *"])
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_misspelt_config_file(project_with_config, mode):
     """A config_file that is not in the checkout is an error that names similar ones."""

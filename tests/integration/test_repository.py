@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import stat
+import subprocess
 
 import pytest
 
@@ -200,8 +201,24 @@ def test_keep_refs_outlive_gc(project):
         project.git("cat-file", "-e", sha)
 
 
-def test_dry_run_leaves_no_objects(project):
-    """A dry run and a plan leave not even loose objects in the repository."""
+def with_old_modes(project):
+    """Make HEAD a commit with a tree that git would not write today: its files have mode 664."""
+    raw = b""
+    for row in project.git("ls-tree", "HEAD").splitlines():
+        mode, _, sha, name = row.split(maxsplit=3)
+        old = mode.lstrip("0").replace("100644", "100664")
+        raw += f"{old} {name}\0".encode() + bytes.fromhex(sha)
+    write = ["git", "hash-object", "-t", "tree", "-w", "--literally", "--stdin"]
+    tree = subprocess.run(write, cwd=project.path, input=raw, capture_output=True, check=True)
+    commit = project.git("commit-tree", "-p", "HEAD", "-m", "old", tree.stdout.decode().strip())
+    project.git("reset", "--hard", "--quiet", commit)
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_dry_run_leaves_no_objects(project, is_old):
+    """A dry run and a plan leave not even loose objects, also where git computes the ids."""
+    if is_old:
+        with_old_modes(project)
     before = sorted(path for path in (project.path / ".git/objects").rglob("*") if path.is_file())
     project.pytest("sweeps.py").assert_outcomes(passed=3)
     project.pytest("--remex-plan").assert_outcomes(passed=3)

@@ -33,6 +33,7 @@ def second(experiment):
 @sweep(after=second, fetch=["seen.txt"])
 def third(experiment):
     write(experiment, "third")
+    assert experiment.upstream.upstream.config == {"a": experiment.point["a"]}
     experiment.upstream.bring("result.txt")
     run = yield
     assert run.upstream.upstream.experiment.sweep.name == "first"
@@ -278,6 +279,20 @@ def test_selection_brings_upstreams(chain):
     )
     assert "more_sweep.py::first" not in everything.stdout.str()
     assert "sweeps.py::first[a=1]" in everything.stdout.str()
+
+
+def test_all_again_of_a_selection(chain):
+    """--remex-retry=all repeats what was selected, and not the upstreams that it needs."""
+    chain.submit()
+    chain.wait()
+    result = chain.submit("-v", "-k", "third and a:1", "--remex-retry=all")
+    assert shown_states(result) == {
+        "first[a=1]": "ALREADY SUBMITTED",
+        "second[a=1-b=1]": "ALREADY SUBMITTED",
+        "second[a=1-b=2]": "ALREADY SUBMITTED",
+        "third[a=1-b=1]": "SUBMITTED",
+        "third[a=1-b=2]": "SUBMITTED",
+    }
 
 
 MORE = """

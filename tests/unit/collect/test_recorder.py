@@ -106,7 +106,8 @@ def test_curves_of_like_names_are_apart(recorder, tmp_path):
     [
         ([1, 2], [1], "has 2 x and 1 y"),
         (["a"], [1], "x of the curve 'c' must be a list of numbers"),
-        ([1], [None], "y of the curve 'c' must be"),
+        ([1], ["none"], "y of the curve 'c' must be"),
+        ([[1], [2, 3]], [1, 2], "x of the curve 'c' must be a list of numbers: "),
         ([[1, 2]], [1], "not 2-dimensional"),
         (np.array(["2026"], "M8[D]"), [1], "datetime64"),
         ([1j], [1], "complex"),
@@ -114,11 +115,22 @@ def test_curves_of_like_names_are_apart(recorder, tmp_path):
 )
 def test_what_is_no_curve_is_refused(recorder, tmp_path, x, y, why):
     """Unequal lengths, and what are no numbers, are refused with the curve's name."""
-    if y == [None]:
-        y = ["none"]
     with pytest.raises(SweepError, match=why):
         curve(recorder, "c", x, y)
     assert read_curves(tmp_path) == []
+
+
+def test_none_makes_a_gap(recorder, tmp_path):
+    """A coordinate that is None is a gap, as NaN is."""
+    curve(recorder, "c", [1, 2, 3], [1.0, None, 3.0])
+    (found,) = read_curves(tmp_path)
+    assert np.isnan(found.y).tolist() == [False, True, False]
+
+
+def test_a_curve_has_a_name(recorder):
+    """A curve without a name is refused."""
+    with pytest.raises(SweepError, match="a curve's name is '': it must be a string, not empty"):
+        curve(recorder, "", [1], [2])
 
 
 def test_a_new_judgement_forgets_old_curves(recorder, tmp_path):

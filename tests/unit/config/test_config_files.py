@@ -70,6 +70,7 @@ gamma = 1.4
 """
 FLASH = '# Sod\nsim_gamma = 1.4   # ratio\nlog_file  = "sod.log"\nrestart = .false.\nxmax = 1.0\n'
 
+BORROWED = "a: &x {b: 1, c: {e: 2}}\nd:\n  <<: *x\n"
 BOMB = "a: 1\nl0: &l0 [x]\n" + "".join(
     f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 10)}]\n" for level in range(1, 8)
 )
@@ -202,6 +203,8 @@ def test_remove(make, name, text, gone, wanted):
             r"a\.b cannot be changed separately: c\.b would",
         ),
         ("a.yaml", "a: &x {b: 1}\nc: *x\n", {"c.b": 2}, "is an alias"),
+        ("a.yaml", BORROWED, remove("d.b"), r"d\.b comes from a merge .*: change it where it is"),
+        ("a.yaml", BORROWED, remove("d.c.e"), r"d\.c\.e comes from a merge .*: change it where"),
         ("a.yaml", "a: 1\n---\na: 2\n", {"a": 2}, "cannot be read as YAML: "),
         ("a.yaml", "a: [", {"a": 2}, "cannot be read as YAML: line 1"),
         ("a.yaml", "- 1\n", {"a": 2}, "contains a list, not settings"),

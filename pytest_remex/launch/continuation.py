@@ -34,22 +34,14 @@ MOST_LISTED = 2000
 _GONE = Continuation(reason="its run directory is gone")
 
 
-class ProbedFiles(NamedTuple):
-    """The files in a run directory that match a probe; `refused` says why there are none."""
-
-    files: tuple[RunFile, ...] = ()
-    gone: bool = False
-    refused: str = ""
-
-
 class EndedEarly(NamedTuple):
-    """A run whose job was ended early: its fetched outputs, and the files listed on the cluster.
+    """A run whose job was ended early: its fetched outputs, and what matches its probe there.
 
     `fault` says why no extension can decide how it continues.
     """
 
     collected: CollectedRun
-    listing: ProbedFiles | None = None
+    listing: Outputs | None = None
     memo: object = None
     fault: str = ""
 
@@ -99,12 +91,12 @@ def list_files(
         for each in runs
         if isinstance(probe := probes.get(each.run.directory), ContinueProbe)
     )
-    found: dict[str, ProbedFiles] = {}
+    found: dict[str, Outputs] = {}
     for remote, group in wanted.items():
         request = ListOutputs(remote.runs, group, newest=MOST_LISTED)
         for event in connect(remote).ask(request):
             if isinstance(event, Outputs):
-                found[event.directory] = _listing(event)
+                found[event.directory] = event
     return [
         _ended_early(each, probes.get(each.run.directory), found.get(each.run.directory))
         for each in runs
@@ -112,7 +104,7 @@ def list_files(
 
 
 def _ended_early(
-    collected: CollectedRun, probe: ContinueProbe | FailedProbe | None, listing: ProbedFiles | None
+    collected: CollectedRun, probe: ContinueProbe | FailedProbe | None, listing: Outputs | None
 ) -> EndedEarly:
     if isinstance(probe, FailedProbe):
         return EndedEarly(collected, fault=probe.why)
@@ -136,10 +128,11 @@ def continuation_of(
     from pytest_remex.collect.judge import make_run  # noqa: PLC0415 - few launches need it
 
     run, caller = make_run(ended.collected, experiment, hooks), hooks.pytest_remex_continue
+    files = None
+    if listing is not None:
+        files = tuple(RunFile(e.path, e.size, e.mtime_ns / 1e9) for e in listing.files)
     with naming_hook(caller):
-        answer: Continuation | Sequence[str] | None = caller(
-            run=run, files=listing.files if listing is not None else None, memo=ended.memo
-        )
+        answer: Continuation | Sequence[str] | None = caller(run=run, files=files, memo=ended.memo)
     if isinstance(answer, Continuation):
         return answer
     return Continuation(tuple(answer or ()))
@@ -220,8 +213,3 @@ def continuation_summary(how: Continuation, count: int) -> str:
     if count > 1:
         words = words.replace("continues with", "continue with", 1).replace("starts", "start", 1)
     return f"{counted(count, 'experiment')} whose job was ended early {words}"
-
-
-def _listing(event: Outputs) -> ProbedFiles:
-    files = (RunFile(each.path, each.size, each.mtime_ns / 1e9) for each in event.files)
-    return ProbedFiles(tuple(files), event.gone, event.refused)

@@ -115,8 +115,7 @@ def _with_job(session: LaunchSession, run: RunRecord, job: str) -> RecordedRun:
     """Record the job of a run, and return the run."""
     if run.stage not in HAS_JOB:
         session.reach([run.commit.sha], Stage.HELD, job=job)
-    record = LaunchRecord(session.launch, session.runs, session.journal.path)
-    return RecordedRun(record, session.runs[run.commit.sha])
+    return session.recorded(run.commit.sha)
 
 
 def _whole(

@@ -131,10 +131,8 @@ class LaunchSession:
         self.journal.write(event for sha in new for event in introduction(self.runs[sha]))
         self.introduced.update(new)
 
-    def recorded(self, sha: str) -> RecordedRun | None:
-        """Return the run of a commit as it is recorded now; None if there is none."""
-        if sha not in self.runs:
-            return None
+    def recorded(self, sha: str) -> RecordedRun:
+        """Return the run of a commit as it is recorded now."""
         record = LaunchRecord(self.launch, self.runs, self.journal.path)
         return RecordedRun(record, self.runs[sha])
 

@@ -50,7 +50,6 @@ class Dialect:
     write: Callable[[object, str, str], str]
     """Formats a value on one line, given its name (for messages) and the text that it replaces."""
     write_key: Callable[[str], str]
-    separator: str = ": "
 
 
 def patch_nodes(text: str, changes: Iterable[Change], dialect: Dialect) -> str:
@@ -137,7 +136,7 @@ def _addition(
     if node.is_block:
         return _block_addition(text, node, values, dialect, name)
     written = [
-        f"{dialect.write_key(key)}{dialect.separator}{dialect.write(value, f'{name}.{key}', '')}"
+        f"{dialect.write_key(key)}: {dialect.write(value, f'{name}.{key}', '')}"
         for key, value in values.items()
     ]
     if not node.entries:

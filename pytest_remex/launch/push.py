@@ -145,10 +145,10 @@ class ThroughOrigin:
         """See `Publisher`. Raises `RepositoryError` if origin does not delete it."""
         if self._pushed is None:
             return
-        code, errors = self._delete(self._pushed)
+        code, errors = self._set(self._pushed, "")
         if "stale info" in errors and (there := self._on_origin()):
             # a push that seemed to fail may have arrived
-            code, errors = self._delete(self._own(there))
+            code, errors = self._set(self._own(there), "")
         if code and not any(word in errors for word in GONE):
             raise RepositoryError(
                 f"origin did not delete the temporary branch {self._branch}: {errors}\n"
@@ -157,15 +157,11 @@ class ThroughOrigin:
             )
         self._pushed = None
 
-    def _delete(self, commit: str) -> tuple[int, str]:
-        lease = f"--force-with-lease={self._ref}:{commit}"
-        code, _, errors = self._git.push(lease, "origin", f":{self._ref}")
-        return code, errors
-
     def _push(self, tip: str) -> None:
-        code, errors = self._try_push(tip, self._pushed or "")
+        self._tips.add(tip)
+        code, errors = self._set(self._pushed or "", tip)
         if "stale info" in errors and self._pushed and self._on_origin() is None:
-            code, errors = self._try_push(tip, "")  # another client deleted it as left over
+            code, errors = self._set("", tip)  # another client deleted it as left over
         if not code:
             return
         origin = self._origin()
@@ -183,10 +179,10 @@ class ThroughOrigin:
             f"{fix}, or {OVER_CONNECTION}"
         )
 
-    def _try_push(self, tip: str, expected: str) -> tuple[int, str]:
+    def _set(self, expected: str, commit: str) -> tuple[int, str]:
+        """Point the branch from one commit to another; empty for no branch."""
         lease = f"--force-with-lease={self._ref}:{expected}"
-        self._tips.add(tip)
-        code, _, errors = self._git.push(lease, "origin", f"{tip}:{self._ref}")
+        code, _, errors = self._git.push(lease, "origin", f"{commit}:{self._ref}")
         return code, errors
 
     def _pushed_earlier(self) -> str | None:

@@ -121,15 +121,15 @@ def _publish_sweep(
     left = recorded_rows(shown, [each.node for each in group])
     changed = bool(left) or any(each.note_changed for each in group)
     is_fresh = not (options.portable or changed) and _is_ours_alone(hooks.relay) and stamp.holds
-    if is_fresh and not hooks.relay.pytest_remex_collected.get_hookimpls():
+    if is_fresh:
         discard(shown, size)
+        if hooks.relay.pytest_remex_collected.get_hookimpls():
+            from pytest_remex.tables.sweep_files import announce  # noqa: PLC0415 - as below
+
+            announce(shown, hooks)
         return Published(sweep, shown, None, uniform=uniform)
     from pytest_remex.tables import sweep_files  # noqa: PLC0415 - pandas takes half a second
 
-    if is_fresh:
-        discard(shown, size)
-        sweep_files.announce(shown, hooks)
-        return Published(sweep, shown, None, uniform=uniform)
     table, portable, earlier = sweep_files.write(group, folder, shown, options, hooks)
     functions = {function_of(each.node) for each in group}
     has_others = any(function_of(str(row["node"])) not in functions for row in table.rows)

@@ -121,9 +121,9 @@ class PurgedRuns:
 
 
 def measure_outputs(folder: Path) -> tuple[int, int]:
-    """Return the number of output files in a run's folder, and their size in bytes."""
+    """Return the number of output files in a run's folder, and their size; none behind a link."""
     files = size = 0
-    for place, _, names in os.walk(folder):
+    for place, _, names in () if folder.is_symlink() else os.walk(folder):
         for name in names:
             if name not in KEPT:
                 size += os.lstat(f"{place}/{name}").st_size
@@ -133,8 +133,6 @@ def measure_outputs(folder: Path) -> tuple[int, int]:
 
 def remove_outputs(folder: Path) -> None:
     """Remove a run's fetched outputs, and record that. Raises `RecordError`."""
-    if folder.is_symlink() or not folder.is_dir():
-        return
     _remember(folder, outputs=True)
     with writing(folder):
         for path in folder.iterdir():

@@ -115,6 +115,25 @@ def test_what_a_purge_left(project):
     assert project.run_directories() == []
 
 
+def test_outputs_behind_a_link(project):
+    """Outputs that were moved away behind a link stay, and are not counted as removed."""
+    project.ran()
+    project.pytest("--remex-collect")
+    name = folders(project)[0]
+    here = project.output / "runs" / name
+    here.symlink_to(here.rename(project.path / "moved"))
+    result = project.pytest("--remex-clean", "--remex-yes", "--remex-only=outputs", "-v")
+    result.stdout.fnmatch_lines(
+        [
+            "*a=1] REMOVED *",
+            "*a=2] REMOVED *",
+            "*a=3] NOTHING TO REMOVE *",
+            "*outputs here of 2 runs*",
+        ]
+    )
+    assert (here / "job.out").is_file()
+
+
 def test_outputs_alone(project):
     """If only the outputs here are removed, the next collect fetches them again."""
     project.ran()

@@ -39,8 +39,14 @@ from pytest_remex.pytest_plugin.items import (
     sweep_for,
 )
 from pytest_remex.pytest_plugin.judging import Judging
-from pytest_remex.pytest_plugin.mode import NOT_ENDED, Mode, ModeContext, stopped_after, wait_step
-from pytest_remex.pytest_plugin.options import Settings
+from pytest_remex.pytest_plugin.mode import (
+    NOT_ENDED,
+    Mode,
+    ModeContext,
+    results_step,
+    stopped_after,
+    wait_step,
+)
 from pytest_remex.pytest_plugin.project import node_of
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
 from pytest_remex.pytest_plugin.terminal import PATHS
@@ -276,7 +282,7 @@ class CollectMode(Mode):
         results = [judge.result for judge in self._judging.judges.values()]
         # the first sweep that measured something: an upstream often only builds
         first = next((each for each in results if each.measures), next(iter(results), None))
-        return _where_results_are(first.sweep.name, self.settings) if first else ""
+        return results_step(first.sweep.name, self.settings) if first else ""
 
     def _publish(self) -> bool:
         """Publish, and report where, or why not; return whether everything was written."""
@@ -388,13 +394,3 @@ def _torn_down(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[pyte
 def _tear_down(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     state = item.session._setupstate  # noqa: SLF001 - as pytest's own pytest_runtest_teardown does
     state.teardown_exact(nextitem)
-
-
-def _where_results_are(sweep: str, settings: Settings) -> str:
-    if settings.against is not None:
-        return "the compared page has both sides in one table, and their curves in one figure"
-    variant = settings.variant
-    texts = [f"{sweep!r}"]
-    texts += [f"base={variant.base!r}"] if variant.base else []
-    texts += [f"remote={variant.remote!r}"] if variant.remote else []
-    return f"pytest_remex.results({', '.join(texts)}) in Python gives the table"

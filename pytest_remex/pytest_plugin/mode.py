@@ -44,6 +44,17 @@ def wait_step(states: Iterable[str]) -> str:
     return "--remex-status --remex-wait waits until all have ended"
 
 
+def results_step(sweep: str, settings: Settings) -> str:
+    """Return what to do next when all outputs of a sweep have been judged."""
+    if settings.against is not None:
+        return "the compared page has both sides in one table, and their curves in one figure"
+    variant = settings.variant
+    texts = [f"{sweep!r}"]
+    texts += [f"base={variant.base!r}"] if variant.base else []
+    texts += [f"remote={variant.remote!r}"] if variant.remote else []
+    return f"pytest_remex.results({', '.join(texts)}) in Python gives the table"
+
+
 class ModeContext(NamedTuple):
     """What every mode has: the pytest session, its settings, its terminal, and connections."""
 

@@ -27,12 +27,14 @@ from pytest_remex.pytest_plugin.mode import (
     NOT_ENDED,
     STOPPED,
     ModeContext,
+    results_step,
     wait_step,
     was_stopped,
 )
 from pytest_remex.pytest_plugin.query_mode import QueryMode
 from pytest_remex.pytest_plugin.selection import FoundRuns, RecordedRuns, polled, tell_end
 from pytest_remex.records.index import RecordedRun
+from pytest_remex.records.schema import RunRecord
 
 
 class StatusMode(QueryMode):
@@ -190,11 +192,22 @@ class StatesShown:
             return "--remex-collect shows why, --remex-submit --remex-retry submits them again"
         if ended := {job.state for job in jobs if job.state.ended and job.id}:
             again = "--remex-submit --remex-retry=all runs again what is gone"
-            collects = "--remex-collect fetches and judges the outputs"
-            return again if ended == {JobState.PURGED} else collects
+            return again if ended == {JobState.PURGED} else self._collect_step()
         if any(job.state is JobState.UNKNOWN and job.id for job in jobs):
             return "the same command again, once the reason of each UNKNOWN is dealt with"
         return "--remex-submit sends what was not submitted"
+
+    def _collect_step(self) -> str:
+        """Return what to do next with outputs, which may have been collected already."""
+        items = [self._items[node] for node in self.rows if node in self._items]
+        if not items or not all(self._is_here(row.recorded.run) for row in self.rows.values()):
+            return "--remex-collect fetches and judges the outputs"
+        step = results_step(sweep_for(items[0]).name, self._context.settings)
+        return f"{step}; --remex-collect judges again"
+
+    def _is_here(self, run: RunRecord) -> bool:
+        """Return whether a run's outputs were collected, and into this folder."""
+        return run.collected is not None and (self._context.settings.runs / run.directory).is_dir()
 
     def _note_purged(self) -> None:
         """Update the jobs of completed runs whose directory no longer exists."""

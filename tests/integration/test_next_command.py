@@ -62,6 +62,8 @@ def test_after_a_submit(project):
     project.wait()
     collects = "next: --remex-collect fetches and judges the outputs"
     assert last_line(project, "--remex-status") == collects
+    results = last_line(project, "--remex-collect")
+    assert last_line(project, "--remex-status") == f"{results}; --remex-collect judges again"
 
 
 def test_after_a_clean(project):

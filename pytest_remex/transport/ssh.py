@@ -309,6 +309,9 @@ def _explain(error: BaseException, host: HostSettings) -> RemoteError:
                 f"are logging in; after logins that failed, some servers refuse this machine for "
                 f"up to ten minutes"
             )
+        case paramiko.ssh_exception.IncompatiblePeer():
+            fix = "set remex_transport = openssh"
+            return RemoteError(f"{host} accepts none of Fabric's algorithms ({error}): {fix}")
         case paramiko.SSHException():
             text = f"SSH negotiation failed with {host} ({error}): see `ssh -v {host.name}`"
             return RemoteError(f"{text}; then {AGAIN}")

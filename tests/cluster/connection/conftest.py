@@ -74,7 +74,8 @@ def opened(runs, transport):
 
     def opened(host="cluster", **options):
         shell = options.pop("login_shell", "bash -lc")
-        remote = Remote(host, runs=str(runs), shell=shell, transport=transport)
+        chosen = options.pop("transport", transport)
+        remote = Remote(host, runs=str(runs), shell=shell, transport=chosen)
         connections.append(connect(remote, **options))
         return connections[-1]
 

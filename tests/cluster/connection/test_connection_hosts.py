@@ -339,6 +339,14 @@ def test_silent_host(home, opened):
             opened(f"127.0.0.1:{port}")
 
 
+def test_algorithms_that_only_ssh_has(server, opened):
+    """A server that accepts none of Fabric's algorithms is reached as the message says."""
+    with server.with_options(KexAlgorithms="sntrup761x25519-sha512@openssh.com"):
+        with pytest.raises(RemoteError, match="set remex_transport = openssh"):
+            look(opened(transport="fabric"))
+        look(opened(transport="openssh"))
+
+
 def test_busy_host(server, opened):
     """A server that turns connections away for a moment is tried again."""
     with server.with_options(MaxStartups="1:100:1"):

@@ -1,4 +1,4 @@
-"""Jobs of a script that names another cluster than the default one (`#SBATCH --clusters`)."""
+"""Jobs on another cluster than the default one: the script names it, or a federation chose it."""
 
 from __future__ import annotations
 
@@ -33,6 +33,17 @@ def second(sites):
         yield cluster
 
 
+@pytest.fixture
+def federation(cluster, second):
+    """Make the two clusters a federation."""
+    names = f"{cluster.layout.name},{second.layout.name}"
+    cluster.run("sacctmgr", "-i", "add", "federation", "both", f"clusters={names}")
+    show = ("scontrol", "show", "federation")
+    wait_until(lambda: "Synced:Yes" in cluster.run(*show), "they have met", 60)
+    yield
+    cluster.run("sacctmgr", "-i", "delete", "federation", "both")
+
+
 @WITH_ACCOUNTING
 @pytest.mark.parametrize("options", [(), ("--remex-array",)], ids=["single", "array"])
 def test_lost_answers(user, cluster, second, shims, options):
@@ -56,3 +67,26 @@ def test_cancel_of_what_is_in_doubt(user, cluster, second, shims):
         user.pytest("--remex-submit").failed("run the same command again")
         user.pytest("--remex-cancel").without_traceback()
     assert [job.state for job in user_jobs(user, second)] == ["CANCELLED"]
+
+
+@WITH_ACCOUNTING
+@pytest.mark.usefixtures("federation")
+def test_federation(user, cluster, second):
+    """Jobs that another cluster of a federation starts run once, are collected and cancelled.
+
+    Slurm runs arrays only on the cluster that they were submitted to.
+    """
+    cluster.down()
+    user.submit()
+    user.collect().succeeded()
+    assert_once(user, second, 3)
+    user.script("sleep 100")
+    user.sweep(4.0)
+    user.submit()
+    wait_until(lambda: _states(user) == {"RUNNING"}, "the accounting has it", 30)
+    user.pytest("--remex-cancel").without_traceback()
+    wait_until(lambda: _states(user) == {"CANCELLED"}, "the accounting has its end", 30)
+
+
+def _states(user):
+    return {row["state"] for row in user.states().values()}

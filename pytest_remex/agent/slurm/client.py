@@ -141,11 +141,17 @@ class SlurmClient:
             found.update(parse.exit_codes(ran.out))
         return found
 
-    def accounts(self, jobs: List[str], since: float, cluster: str = "") -> Dict[str, SacctRow]:
-        """Return the accounting's rows of jobs since a time; an error of kind slurm if it fails."""
+    def accounts(
+        self, jobs: List[str], since: float, cluster: str = "", *, everywhere: bool = False
+    ) -> Dict[str, SacctRow]:
+        """Return the accounting's rows of jobs since a time; an error of kind slurm if it fails.
+
+        `everywhere` asks for the rows of all clusters of a federation.
+        """
         found: Dict[str, SacctRow] = {}
         for some in chunks(jobs):
-            found.update(self._accounts(commands.accounts(some, moment(since), cluster)))
+            words = commands.accounts(some, moment(since), cluster, everywhere=everywhere)
+            found.update(self._accounts(words))
         return found
 
     def accounts_of_user(self, since: float, cluster: str = "") -> Dict[str, SacctRow]:

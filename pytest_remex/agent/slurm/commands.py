@@ -65,9 +65,15 @@ def exit_codes(jobs: List[str], cluster: str = "") -> List[str]:
     return ["squeue", *_of(cluster), *_MINE, _jobs(jobs), "-O", EXIT_CODES]
 
 
-def accounts(jobs: List[str], since: str, cluster: str = "") -> List[str]:
-    """Ask the accounting for jobs and their steps; without `since` sacct starts at midnight."""
+def accounts(
+    jobs: List[str], since: str, cluster: str = "", *, everywhere: bool = False
+) -> List[str]:
+    """Ask the accounting for jobs and their steps; without `since` sacct starts at midnight.
+
+    `everywhere` asks about all clusters of a federation.
+    """
     which = ["-j", ",".join(jobs), "-S", since, *_UNTIL]
+    which += ["--federation"] if everywhere and not cluster else []
     return ["sacct", *_of(cluster), *_PARSABLE, *which, "-o", ",".join(ACCOUNTED)]
 
 

@@ -297,6 +297,8 @@ _HOLDS = (
 )
 """The reasons of pending jobs that Slurm runs only after `scontrol release`."""
 
+REVOKED = "REVOKED"
+"""The state of a job that another cluster of a federation has started."""
 _WORDS: Dict[str, JobState] = {
     "BOOT_FAIL": JobState.BOOT_FAIL,
     "CANCELLED": JobState.CANCELLED,
@@ -339,12 +341,18 @@ def state_of(word: str, reason: str = "") -> JobState:
     return JobState.HELD if state is JobState.PENDING and is_hold else state
 
 
+def _unknown_word(state: JobState, word: str) -> str:
+    """Return why a state is unknown if Slurm has a word for it that we do not know."""
+    return f"Slurm says {word}" if state is JobState.UNKNOWN else ""
+
+
 def from_listing(row: SqueueRow) -> Job:
     """Return a job as squeue reports it; exit codes come from a separate command."""
+    state = state_of(row.word, row.reason)
     return Job(
         id=row.id,
-        state=state_of(row.word, row.reason),
-        reason=row.reason,
+        state=state,
+        reason=row.reason or _unknown_word(state, row.word),
         elapsed=row.elapsed,
         time_limit=row.time_limit,
         memory_limit=row.memory_limit,
@@ -373,11 +381,12 @@ def from_account(account: SacctRow) -> Job:
 def from_scontrol(job: str, shown: Dict[str, str]) -> Job:
     """Return a job as `scontrol show job` reports it."""
     code, number = exit_code(shown.get("ExitCode", "0:0")) or (None, None)
-    reason = shown.get("Reason", "")
+    word, reason = shown.get("JobState", ""), shown.get("Reason", "")
+    state = state_of(word, reason)
     return Job(
         id=job,
-        state=state_of(shown.get("JobState", ""), reason),
-        reason="" if reason == "None" else reason,
+        state=state,
+        reason=_unknown_word(state, word) if reason == "None" else reason,
         exit_code=code,
         signal=number or None,
         elapsed=duration(shown.get("RunTime", "")),

@@ -45,7 +45,8 @@ class Answers:
 
     `failures` are the messages of sources that failed. `reused` are the run directories whose job's
     number now belongs to another job, `denied` those whose job the controller does not know.
-    `doubtful` are answers that count only if no better source has one.
+    `doubtful` are answers that count only if no better source has one. `revoked` are the run
+    directories whose job another cluster of a federation has started.
     """
 
     def __init__(self) -> None:
@@ -55,6 +56,7 @@ class Answers:
         self.reused: Set[str] = set()
         self.denied: Set[str] = set()
         self.doubtful: Dict[str, Job] = {}
+        self.revoked: Set[str] = set()
 
     def unknown(self, asked: List[LocatedJob]) -> List[LocatedJob]:
         """Return the jobs about which nothing is known yet."""
@@ -213,7 +215,9 @@ def _ask_squeue(
         return JobListing([])
     for one in asked:
         row = listing.row(one)
-        if row is not None:
+        if row is not None and row.word == parse.REVOKED:
+            answers.revoked.add(one.directory)
+        elif row is not None:
             answers.jobs[one.directory] = parse.from_listing(row)
         elif listing.is_another(one):
             answers.reused.add(one.directory)
@@ -234,7 +238,7 @@ def _ask_sacct(slurm: SlurmClient, asked: List[LocatedJob], cluster: str, answer
     numbers = list(dict.fromkeys(one.number for one in wanting))
     since = min(one.earliest for one in wanting)
     try:
-        accounts = slurm.accounts(numbers, since, cluster)
+        accounts = slurm.accounts(numbers, since, cluster, everywhere=bool(answers.revoked))
     except NoAccountingError as error:
         why = f"Slurm has forgotten the job, and {error}"
         answers.hints.update(dict.fromkeys((one.directory for one in wanting), why))
@@ -333,6 +337,8 @@ def _take_account(one: LocatedJob, account: SacctRow, answers: Answers) -> None:
     if listed is not None:
         if job.state is listed.state:
             answers.jobs[one.directory] = _completed(job, listed)
+    elif one.directory in answers.revoked:
+        answers.jobs[one.directory] = job
     elif job.state not in FINAL and not answers.failures:
         why = f"sacct says {job.state}, but squeue does not list job {one.id}"
         answers.hints[one.directory] = why

@@ -141,13 +141,15 @@ def unrecorded(runs: str, records: Iterable[str]) -> List[str]:
 
 
 def _records(runs: str) -> Iterator[Tuple[str, str, os.stat_result]]:
-    """Return each record's name, path and stat; only regular files count."""
+    """Return each record's name, path and stat; only regular files that have content count."""
     folder = paths.launch_records(runs)
     for name in sorted(fs.listing(folder)):
         record, suffix = os.path.splitext(name)
         path = os.path.join(folder, name)
         about = _lstat(path)
-        if suffix == SUFFIX and about is not None and stat.S_ISREG(about.st_mode):
+        if suffix != SUFFIX or about is None:
+            continue
+        if stat.S_ISREG(about.st_mode) and about.st_size:
             yield record, path, about
 
 

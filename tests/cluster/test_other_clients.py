@@ -219,6 +219,18 @@ def test_what_a_damaged_record_says_is_unknown(user, other, cluster):
     assert "3 unknown" in status
 
 
+def test_an_empty_record_is_none(user, other, cluster):
+    """Runs whose record a full disk left empty are found by their run directories."""
+    user.submit()
+    (record,) = (user.project.runs / ".remex" / "launches").iterdir()
+    record.write_text("")
+    cluster.wait()
+    status = other.pytest("--remex-status", "-v").succeeded()
+    assert status.text.count("] COMPLETED job") == 3
+    assert len(ALREADY.findall(user.submit().text)) == 3
+    assert len(ALREADY.findall(other.submit().text)) == 3
+
+
 def test_records_that_were_purged_are_put_back(user, other, cluster):
     """Records that a purge of scratch deleted are restored by any client that has them."""
     user.submit()

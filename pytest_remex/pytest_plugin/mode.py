@@ -38,8 +38,11 @@ SHOWS_EXAMPLES = PREPARING | {ModeName.COLLECT}
 
 
 def wait_step(states: Iterable[str]) -> str:
-    """Return what to do next if jobs have not ended, by their states."""
-    if set(states) == {JobState.HELD}:
+    """Return what to do next if jobs have not ended, by their states; a wait ends at UNKNOWN."""
+    known = set(states) - {JobState.UNKNOWN}
+    if not known:
+        return "the same command again, once the reason of each UNKNOWN is dealt with"
+    if known == {JobState.HELD}:
         return "the jobs run once whoever holds them releases them (scontrol release)"
     return "--remex-status --remex-wait waits until all have ended"
 

@@ -194,7 +194,7 @@ class StatesShown:
             again = "--remex-submit --remex-retry=all runs again what is gone"
             return again if ended == {JobState.PURGED} else self._collect_step()
         if any(job.state is JobState.UNKNOWN and job.id for job in jobs):
-            return "the same command again, once the reason of each UNKNOWN is dealt with"
+            return wait_step({JobState.UNKNOWN})
         return "--remex-submit sends what was not submitted"
 
     def _collect_step(self) -> str:

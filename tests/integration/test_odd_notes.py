@@ -30,6 +30,19 @@ def test_damaged_notes(project, name):
     project.submit("--remex-retry").assert_outcomes(skipped=5)
 
 
+def test_a_damaged_job_of_this_machine(project):
+    """Only its own run is UNKNOWN, and no wait is advised, which would end at once."""
+    project.ran()
+    (project.runs / ".remex" / "local" / "jobs" / "1").write_text("damaged")
+    deal_with_it = "next: the same command again, once the reason of each UNKNOWN is dealt with"
+    collected = project.pytest("--remex-collect", "--remex-wait")
+    collected.assert_outcomes(passed=2, skipped=1)
+    collected.stdout.fnmatch_lines(["1 UNKNOWN", deal_with_it])
+    status = project.pytest("--remex-status", "--remex-wait", "-v")
+    status.stdout.fnmatch_lines(["*UNKNOWN job 1*", "*1 unknown, 2 completed*"])
+    project.submit("--remex-retry").assert_outcomes(skipped=3)
+
+
 def test_notes_that_are_no_files(project):
     """Pipes in place of notes, as in a copy from elsewhere, do not hold a command up."""
     project.ran()

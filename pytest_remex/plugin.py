@@ -103,11 +103,13 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         from pytest_remex.pytest_plugin.init import init  # noqa: PLC0415 - start-up
 
         return init(config)
-    if options.mode(config) is not ModeName.DRY and config.pluginmanager.has_plugin("xdist"):
+    # the plugin's name depends on how it is loaded: -p xdist, -p xdist.plugin
+    if options.mode(config) is not ModeName.DRY and hasattr(config.option, "numprocesses"):
         # a comparison with another base needs the other side's measures at hand
         is_alone = config.option.remex_against or config.option.remex_bisect
         config.stash[PROCESSES] = 1 if is_alone else options.processes(config)
         config.option.dist = "no"
+        config.option.distload = False  # -d, which sets `dist`
         config.option.numprocesses = None
         config.option.tx = []
     return None

@@ -290,9 +290,14 @@ def test_outcomes_come_in_order(empty_project):
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("xdist"), reason="needs pytest-xdist")
-def test_xdist_is_off_in_modes(project):
+@pytest.mark.parametrize(
+    "options",
+    ["-p xdist -n 2", "-p xdist.plugin -n 2 --dist each", "-p xdist.plugin -d --tx 2*popen"],
+)
+def test_xdist_is_off_in_modes(project, monkeypatch, options):
     """Under -n a mode that judges nothing runs in one process: one launch, one batch."""
-    result = project.pytest_alone("-p", "xdist", "-n", "2", "--remex-submit", "-v")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    result = project.pytest_alone(*options.split(), "--remex-submit", "-v")
     result.assert_outcomes(passed=3)
     result.stdout.no_fnmatch_line("*[[]gw0[]]*")
     assert len(project.record_paths()) == 1

@@ -185,8 +185,8 @@ def test_silence(talk):
 
 def test_beats(talk):
     """Beats keep a request alive that takes longer than the idle timeout."""
-    beats = f"for _ in range(8): time.sleep(0.25); {sends(Beat(), number=0)}"
-    assert talk(f"{beats}\n{END}", idle_timeout=1.0) == []
+    beats = f"for _ in range(12): time.sleep(0.3); {sends(Beat(), number=0)}"
+    assert talk(f"{beats}\n{END}", idle_timeout=3.0) == []
 
 
 def test_large_both_ways(talk):

@@ -349,7 +349,10 @@ def test_forgotten_jobs_are_sent_again_on_demand(user, cluster, shims):
     with cluster.changed(MinJobAge="2"):
         user.submit()
         wait_until(lambda: not user_jobs(user, cluster), "the jobs are forgotten", seconds=60)
-        assert "--remex-retry=forgotten" in user.pytest("--remex-status", "-v").without_traceback()
+        for mode in ("--remex-status", "--remex-collect"):
+            shown = user.pytest(mode, "-v").without_traceback()
+            assert "--remex-retry=forgotten" in shown
+            assert "next: the same command again, once the reason of each UNKNOWN" in shown
     cluster.down()
     again = user.submit("--remex-retry=forgotten")
     assert again.text.count("] SUBMITTED job") == 2

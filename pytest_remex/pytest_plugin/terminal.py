@@ -20,7 +20,7 @@ from pytest_remex.model import Remote
 from pytest_remex.pytest_plugin import options
 from pytest_remex.pytest_plugin.endings import SUMMARY_WRITTEN
 from pytest_remex.pytest_plugin.item_outcomes import Markup
-from pytest_remex.pytest_plugin.items import has_mode
+from pytest_remex.pytest_plugin.items import experiments, has_mode
 from pytest_remex.pytest_plugin.project import project_folders
 
 if TYPE_CHECKING:
@@ -293,8 +293,8 @@ class NothingBegun:
         terminal, mode = Terminal(self._config), options.mode(self._config)
         if self._came:
             terminal.say_next("the same command again: stopped before anything was asked or sent")
-        elif deselected := len(terminalreporter.stats.get("deselected", ())):
-            terminal.say_next(f"correct -k, or leave it out: it selected none of {deselected}")
+        elif deselected := experiments(terminalreporter.stats.get("deselected", ())):
+            terminal.say_next(self._none_selected(len(deselected)))
         elif exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             where = ", ".join(self._config.args)
             terminal.say_next(
@@ -302,3 +302,14 @@ class NothingBegun:
                 f"remex_sweeps: there are none in {where}"
             )
         terminal.summary(f"remex {mode}")
+
+    def _none_selected(self, number: int) -> str:
+        options = {"-k": "keyword", "-m": "markexpr", "--deselect": "deselect"}
+        given = [name for name, key in options.items() if self._config.getoption(key)]
+        if given:
+            it, which = ("it", given[0]) if len(given) == 1 else ("they", " and ".join(given))
+            return f"correct {which}, or leave it out: {it} selected none of {number}"
+        return (
+            f"leave out the option of another plugin, such as --testmon, that selected none of "
+            f"{number}: -p no:NAME turns a plugin off"
+        )

@@ -114,6 +114,19 @@ def test_a_folder_without_sweeps(project):
     nothing.stdout.fnmatch_lines(["next: name the file with the sweeps, such as *sweeps.py *"])
     none = project.pytest("--remex-status", "-k", "a:17")
     none.stdout.fnmatch_lines(["next: correct -k, or leave it out: it selected none of 3"])
+    project.write("thesis/test_other.py", "def test_other(): pass\n")
+    tests = project.pytest("--remex-status", "thesis")
+    tests.stdout.fnmatch_lines(["next: name the file with the sweeps, such as *sweeps.py *"])
+    project.write(
+        "conftest.py",
+        """
+        def pytest_collection_modifyitems(config, items):
+            config.hook.pytest_deselected(items=items[:])
+            items.clear()
+        """,
+    )
+    other = project.pytest("--remex-status")
+    other.stdout.fnmatch_lines(["next: leave out the option of another plugin*none of 3*"])
 
 
 def test_only_sweeps_run_in_a_mode(project):

@@ -43,6 +43,8 @@ def open_launch(request: OpenLaunch, reply: Reply) -> None:
     if request.makes_runs:
         os.makedirs(request.runs, exist_ok=True)
     fs.make_common(request.runs, os.path.dirname(path))
+    # no folder can be made on a full disk, where a user removes runs
+    fs.make_common(request.runs, paths.removed(request.runs))
     opened = fs.create(path, request.head) or fs.read(path) == request.head
     reply.send(LaunchOpened() if opened else LaunchTaken())
 

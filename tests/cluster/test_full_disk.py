@@ -157,3 +157,18 @@ def test_no_more_files(user, disk, placed, place):
     disk.give_inodes()
     user.submit()
     assert user.collect().succeeded().text.count(" PASSED ") == 3
+
+
+@pytest.mark.parametrize("full", ["files", "bytes"])
+def test_clean_of_a_full_disk(user, disk, placed, full):
+    """Runs can be removed where no file can be made any more: that makes room again."""
+    runs = placed("runs")
+    user.submit()
+    user.collect().succeeded()
+    assert len([*runs.glob("main_*")]) == 3
+    if full == "files":
+        disk.take_inodes()
+    else:
+        disk.fill()
+    user.pytest("--remex-clean", "--remex-yes").succeeded()
+    assert not [*runs.glob("main_*")]

@@ -44,8 +44,6 @@ def wait_step(states: Iterable[str]) -> str:
         return "the same command again, once the reason of each UNKNOWN is dealt with"
     if known == {JobState.HELD}:
         return "the jobs run once whoever holds them releases them (scontrol release)"
-    if set(states) == {JobState.UNKNOWN}:
-        return "the same command again, once the reason of each UNKNOWN is dealt with"
     return "--remex-status --remex-wait waits until all have ended"
 
 

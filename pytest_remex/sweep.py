@@ -16,14 +16,15 @@ from pytest_remex.io import working_in
 from pytest_remex.model import SCRIPT, Config, Dimension, Members, OptionalOutput, Sweep, Value
 from pytest_remex.names import float_texts, point_id
 from pytest_remex.sweep_arguments import (
-    by_name,
     dimension_names,
     listed,
     name_of_sweep,
     plain,
+    recipes_of,
     refuse_repeated_names,
     replicates_of,
     script_path,
+    stored_config,
     text,
     text_or_none,
     texts,
@@ -114,7 +115,7 @@ def sweep(  # noqa: PLR0913 - the contract with users
     unnamed = Sweep(
         name="",
         dimensions=grid,
-        base_config=_config(base_config, "base_config", members),
+        base_config=stored_config(base_config, "base_config", members),
         branch=text_or_none(branch or None, "branch") or "HEAD",
         fetch=texts(fetch, "fetch"),
         config_files=texts(listed(config_file), "config_file"),
@@ -122,7 +123,7 @@ def sweep(  # noqa: PLR0913 - the contract with users
         inputs=None if inputs is None else texts(inputs, "inputs"),
         script=script_path(script),
         float_texts=float_texts(grid),
-        recipes=_recipes(recipes, members),
+        recipes=recipes_of(recipes, members),
         after=before,
         replicates=replicates,
         tolerance=tolerances_of(tolerance),
@@ -180,15 +181,22 @@ def upstream_at(sweep: Sweep, point: Config) -> Upstream | None:
     return Upstream(before, title, there, config, upstream_at(before, there))
 
 
+def has_yield(function: object) -> bool:
+    """Return whether a function has a `yield`, whatever decorators are around it."""
+    return inspect.isgeneratorfunction(inspect.unwrap(function))  # type: ignore[arg-type]
+
+
 class SweepCall:
     """A call of a sweep function, paused at its `yield`: the patch before it, the check after it.
 
-    `patch` comes first, then `check` or nothing, then `close`.
+    `patch` comes first, then `check` or nothing, then `close`. `yields` is whether the function has
+    a `yield`, whatever is around it.
     """
 
-    def __init__(self, call: Callable[[], object], title: str) -> None:
+    def __init__(self, call: Callable[[], object], title: str, *, yields: bool = False) -> None:
         self._call = call
         self._title = title
+        self._yields = yields
         self._paused: Generator[None, Run, object] | None = None
 
     def patch(self, checkout: Path) -> None:
@@ -210,6 +218,12 @@ class SweepCall:
                 result.close()
             raise SweepError(f"sweep {self._title} is async: write a plain function")
         if not inspect.isgenerator(result):
+            if self._yields:
+                raise SweepError(
+                    f"sweep {self._title} has a yield, but its call returned {result!r:.60}, so it "
+                    f"did not run: let the decorator or pytest plugin around it return what it "
+                    f"returns"
+                )
             return
         try:
             next(result)
@@ -306,30 +320,6 @@ def _row(
             f"one value for each name"
         )
     return tuple(plain(one, name, members) for name, one in zip(names, value, strict=True))
-
-
-def _recipes(
-    recipes: Sequence[Mapping[str, object]] | None, members: Members
-) -> tuple[Config, ...]:
-    if recipes is None:
-        return ()
-    if isinstance(recipes, str | Mapping) or not isinstance(recipes, Iterable):
-        raise SweepError(f"recipes={recipes!r}: write a list of dicts, such as [{{}}, {{'n': 2}}]")
-    found: list[Config] = []
-    for recipe in recipes:
-        if not isinstance(recipe, Mapping):
-            raise SweepError(f"recipes: {recipe!r} must be a dict of names and values")
-        values = _config(recipe, "recipes", members)
-        if values in found:
-            raise SweepError(f"recipes: {values!r} appears twice: remove one")
-        found.append(values)
-    if not found:
-        raise SweepError("recipes is empty: list at least one, or leave it out")
-    return tuple(found)
-
-
-def _config(given: object, keyword: str, members: Members) -> Config:
-    return {name: plain(one, name, members) for name, one in by_name(given, keyword).items()}
 
 
 def _title(names: tuple[str, ...]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import PurePosixPath
 
 from pytest_remex.errors import SweepError
-from pytest_remex.model import REPLICATE, Dimension, Members, Scalar, Tolerance, Value
+from pytest_remex.model import REPLICATE, Config, Dimension, Members, Scalar, Tolerance, Value
 
 MOST = 10_000
 """Replicates of a point at most."""
@@ -84,6 +84,32 @@ def _noted(value: object, stored: Scalar, name: str, members: Members | None) ->
     if isinstance(value, Enum) and members is not None:
         members[name, repr(stored)] = value
     return stored
+
+
+def recipes_of(
+    recipes: Sequence[Mapping[str, object]] | None, members: Members
+) -> tuple[Config, ...]:
+    """Return the recipes of a sweep; none for None. Raises `SweepError` for anything else."""
+    if recipes is None:
+        return ()
+    if isinstance(recipes, str | Mapping) or not isinstance(recipes, Iterable):
+        raise SweepError(f"recipes={recipes!r}: write a list of dicts, such as [{{}}, {{'n': 2}}]")
+    found: list[Config] = []
+    for recipe in recipes:
+        if not isinstance(recipe, Mapping):
+            raise SweepError(f"recipes: {recipe!r} must be a dict of names and values")
+        values = stored_config(recipe, "recipes", members)
+        if values in found:
+            raise SweepError(f"recipes: {values!r} appears twice: remove one")
+        found.append(values)
+    if not found:
+        raise SweepError("recipes is empty: list at least one, or leave it out")
+    return tuple(found)
+
+
+def stored_config(given: object, keyword: str, members: Members) -> Config:
+    """Return a dict of parameters converted for JSON; `members` as in `plain`."""
+    return {name: plain(one, name, members) for name, one in by_name(given, keyword).items()}
 
 
 def name_of_sweep(name: object, function: Callable[..., object]) -> str:

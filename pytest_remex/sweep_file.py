@@ -15,7 +15,7 @@ from pytest_remex.errors import SweepError, first_line
 from pytest_remex.experiment import Experiment, as_written, config_at
 from pytest_remex.model import Config, Remote, Repo, Sweep
 from pytest_remex.names import function_of, point_id
-from pytest_remex.sweep import SweepCall, sweep_of, upstream_at
+from pytest_remex.sweep import SweepCall, has_yield, sweep_of, upstream_at
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -136,7 +136,8 @@ def call_of(
     given: Mapping[str, object] = {"experiment": used, "repo": repo, "remote": remote}
     wanted = inspect.signature(function).parameters
     arguments = {name: value for name, value in given.items() if name in wanted}
-    return SweepCall(lambda: function(**arguments), experiment.sweep.name)
+    name = experiment.sweep.name
+    return SweepCall(lambda: function(**arguments), name, yields=has_yield(function))
 
 
 def _imported(path: Path) -> ModuleType:

@@ -47,7 +47,7 @@ from pytest_remex.pytest_plugin.stages import (
 from pytest_remex.repo.inputs import InputRules
 from pytest_remex.repo.workspace import Named, Prepared, Workspace, Workspaces
 from pytest_remex.sbatch.exit_codes import hidden_exit_codes
-from pytest_remex.sweep import SweepCall, sweep_of
+from pytest_remex.sweep import SweepCall, has_yield, sweep_of
 from pytest_remex.tables.readers import BuiltInReaders
 from pytest_remex.variant import Variant
 
@@ -206,7 +206,8 @@ def _scripts_beside(item: pytest.Function) -> frozenset[str]:
 def body_of(item: pytest.Function) -> SweepCall:
     """Return the call of the sweep function, not yet started."""
     call_arguments = arguments(item)
-    return SweepCall(lambda: item.obj(**call_arguments), sweep_for(item).name)
+    call, name = (lambda: item.obj(**call_arguments)), sweep_for(item).name
+    return SweepCall(call, name, yields=has_yield(item.obj))
 
 
 def use_built_in_readers(config: pytest.Config) -> None:

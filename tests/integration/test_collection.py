@@ -291,6 +291,22 @@ def test_what_a_failed_patch_writes_late(empty_project):
     result.assert_outcomes(failed=1, passed=2)
 
 
+@pytest.mark.parametrize("order", ["@keep\n@sweep()", "@sweep()\n@keep"])
+def test_decorator_that_returns_nothing(empty_project, order):
+    """A function with a `yield` did not run if its decorator drops what it returns: refused."""
+    empty_project.sweeps(
+        "import functools\nfrom pytest_remex import sweep\n\n"
+        "def keep(function):\n    @functools.wraps(function)\n"
+        "    def inner(*args, **kwargs):\n        function(*args, **kwargs)\n    return inner\n\n"
+        f"{order}\ndef one(experiment):\n    (experiment.path / 'input.txt').write_text('x')\n"
+        "    yield\n"
+    )
+    result = empty_project.pytest("--remex-submit")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["sweep one has a yield, but its call returned None, so it did*"])
+    assert not empty_project.jobs()
+
+
 @pytest.mark.parametrize(
     ("decorator", "message"),
     [

@@ -19,7 +19,6 @@ from pytest_remex.common.files import open_regular
 from pytest_remex.common.records import (
     AppendRecord,
     LaunchOpened,
-    LaunchTaken,
     OpenLaunch,
     ReadRecords,
     RecordClosed,
@@ -38,15 +37,18 @@ _STAMP = 20
 
 
 def open_launch(request: OpenLaunch, reply: Reply) -> None:
-    """Claim a launch's name by creating the copy of its record, with the record's first line."""
+    """Claim a launch's name by creating the copy of its record, with the record's first line.
+
+    If another client has it, nothing is sent.
+    """
     path = _path(request.runs, request.record)
     if request.makes_runs:
         os.makedirs(request.runs, exist_ok=True)
     fs.make_common(request.runs, os.path.dirname(path))
     # no folder can be made on a full disk, where a user removes runs
     fs.make_common(request.runs, paths.removed(request.runs))
-    opened = fs.create(path, request.head) or fs.read(path) == request.head
-    reply.send(LaunchOpened() if opened else LaunchTaken())
+    if fs.create(path, request.head) or fs.read(path) == request.head:
+        reply.send(LaunchOpened())
 
 
 def append_record(request: AppendRecord, reply: Reply) -> None:

@@ -175,5 +175,6 @@ Event = Union[Claimed, TakenBy, ClaimFault, Discarded, NotDiscarded]
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     ClaimRuns: (Claimed, TakenBy, ClaimFault),
+    Discard: (Discarded, NotDiscarded),
 }
 """Which events may answer which request, as in `protocol`."""

@@ -65,10 +65,6 @@ class Tips(NamedTuple):
     shas: List[str]
 
 
-class Fetched(NamedTuple):
-    """The launch's commits are in the clone."""
-
-
 class Placed(NamedTuple):
     """A run directory exists and is complete."""
 
@@ -111,12 +107,6 @@ class SubmitWarning(NamedTuple):
     """A warning for the user, such as that environment variables are ignored."""
 
     message: str
-
-
-class Waiting(NamedTuple):
-    """The agent waits about `seconds` in case Slurm still accepts submissions that are in doubt."""
-
-    seconds: float
 
 
 class Released(NamedTuple):
@@ -199,10 +189,6 @@ class Removed(NamedTuple):
     bytes: int = 0
     refused: str = ""
     gone: bool = False
-
-
-class Tidied(NamedTuple):
-    """The launch's temporary files are gone from the remote."""
 
 
 class End(NamedTuple):
@@ -375,9 +361,9 @@ Request = Union[
     Remove, Tidy, records.Request, claims.Request,
 ]  # fmt: skip
 Event = Union[
-    Host, Check, Tips, Fetched, Placed, PlaceRefused, Held, Rejected, InDoubt, SubmitWarning,
-    Waiting, Released, NotReleased, RunState, OrphansCancelled, Cancelled, NotCancelled, Outputs,
-    LogText, Removed, records.Event, claims.Event, Tidied, End, Error, Beat,
+    Host, Check, Tips, Placed, PlaceRefused, Held, Rejected, InDoubt, SubmitWarning,
+    Released, NotReleased, RunState, OrphansCancelled, Cancelled, NotCancelled, Outputs,
+    LogText, Removed, records.Event, claims.Event, End, Error, Beat,
 ]  # fmt: skip
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
@@ -386,15 +372,14 @@ CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     ListTips: (Tips,),
     **records.CONVERSATION,
     **claims.CONVERSATION,
-    claims.Discard: (claims.Discarded, claims.NotDiscarded, Waiting),
-    Place: (Fetched, Placed, PlaceRefused),
-    Submit: (Held, Rejected, InDoubt, SubmitWarning, Waiting),
+    Place: (Placed, PlaceRefused),
+    Submit: (Held, Rejected, InDoubt, SubmitWarning),
     Release: (Released, NotReleased),
     Query: (RunState, OrphansCancelled),
     Cancel: (Cancelled, NotCancelled),
     ListOutputs: (Outputs,),
     ReadLogs: (LogText,),
     Remove: (Removed,),
-    Tidy: (Tidied,),
+    Tidy: (),
 }
 """Which events may answer a request, any number of each; then `End`, or `Error`."""

@@ -85,11 +85,7 @@ class Patched(NamedTuple):
 
 
 class LaunchOpened(NamedTuple):
-    """The client has claimed the launch's name."""
-
-
-class LaunchTaken(NamedTuple):
-    """Another client already has a launch of this name."""
+    """The client has claimed the launch's name; else another one has a launch of this name."""
 
 
 class OpenLaunch(NamedTuple):
@@ -136,12 +132,12 @@ class ReadPatches(NamedTuple):
 
 Request = Union[OpenLaunch, ReadRecords, AppendRecord, FindRuns, ReadPatches]
 Event = Union[
-    LaunchOpened, LaunchTaken, RecordPart, RecordLacking, RecordRefused, RecordClosed,
+    LaunchOpened, RecordPart, RecordLacking, RecordRefused, RecordClosed,
     RunsWithoutRecord, FoundRun, Patched,
 ]  # fmt: skip
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
-    OpenLaunch: (LaunchOpened, LaunchTaken),
+    OpenLaunch: (LaunchOpened,),
     ReadRecords: (RecordPart, RecordLacking, RecordClosed, RunsWithoutRecord),
     AppendRecord: (RecordRefused,),
     FindRuns: (FoundRun,),

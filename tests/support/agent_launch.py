@@ -16,7 +16,6 @@ from pytest_remex.common.protocol import (
     Release,
     RunState,
     Submit,
-    Waiting,
 )
 from support.agents import Agent
 from support.sites import Site
@@ -75,12 +74,12 @@ class Launch:
         agent: Agent | None = None,
         **options: Any,
     ) -> list[Event]:
-        """Submit and return all events but `Waiting`."""
+        """Submit and return the events."""
         events = (agent or self.agent()).ask(self.request(*submissions, **options))
         for event in events:
             if isinstance(event, Held):
                 self._directories.update({job: name for name, job in event.jobs.items()})
-        return [event for event in events if not isinstance(event, Waiting)]
+        return events
 
     def release(self, *jobs: str) -> list[Event]:
         """Release jobs and return the events; one that was not submitted here belongs to r."""

@@ -15,12 +15,10 @@ from pytest_remex.common import paths
 from pytest_remex.common.git import ABSENT
 from pytest_remex.common.paths import LONGEST_NAME, RunNote
 from pytest_remex.common.protocol import (
-    Fetched,
     ListTips,
     Place,
     Placed,
     PlaceRefused,
-    Tidied,
     Tidy,
     Tips,
 )
@@ -47,12 +45,11 @@ def list_tips(request: ListTips, reply: Reply) -> None:
     reply.send(Tips(git.tips(request.clone)))
 
 
-def tidy(request: Tidy, reply: Reply) -> None:
+def tidy(request: Tidy, _reply: Reply) -> None:
     """Delete a launch's refs and staging folder, which only `place` needed."""
     git.forget(request.clone, request.worker or request.launch)
     staging = paths.staging(request.runs, request.worker or request.token)
     shutil.rmtree(staging, ignore_errors=True)
-    reply.send(Tidied())
 
 
 def place(request: Place, reply: Reply) -> None:
@@ -60,7 +57,6 @@ def place(request: Place, reply: Reply) -> None:
     try:
         with _scratch(request.runs, request.worker or request.token) as scratch:
             git.fetch(request.clone, request.worker or request.launch, request.source, scratch)
-            reply.send(Fetched())
             _place_all(request, reply, scratch)
     except OSError as error:
         raise disk_error(error, request.runs) from error

@@ -25,7 +25,6 @@ from pytest_remex.agent.submissions import LocatedSubmission
 from pytest_remex.agent.wire import Reply
 from pytest_remex.common.grouping import grouped
 from pytest_remex.common.jobs import JobId, JobState, by_cluster, number_of, with_cluster
-from pytest_remex.common.protocol import Waiting
 
 LOOK = 0.5
 """Seconds between reads of notes that another agent may be writing."""
@@ -205,7 +204,6 @@ def _wait_until_quiet(
     """Wait until no sbatch can still be accepted; return jobs that appear in notes meanwhile."""
     jobs: Dict[str, str] = {}
     start = _clock(submissions[0].notes)
-    announced = 0.0
     while True:
         now = _clock(submissions[0].notes)
         quiet = now
@@ -220,9 +218,6 @@ def _wait_until_quiet(
                 )
         if quiet <= now:
             return jobs
-        if quiet > announced:
-            reply.send(Waiting(round(quiet - now, 1)))
-            announced = quiet
         _pause(min(LOOK, quiet - now), reply)
 
 

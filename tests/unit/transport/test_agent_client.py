@@ -16,7 +16,6 @@ from pytest_remex.common.protocol import (
     Beat,
     End,
     Error,
-    Fetched,
     Held,
     ListOutputs,
     ListTips,
@@ -80,11 +79,11 @@ def test_events(talk):
 @given(noise=st.lists(st.binary(max_size=200), max_size=5))
 def test_noise(noise):
     """Any bytes before, between and in front of the agent's lines are skipped."""
-    program = f"for n in {noise!r}: os.write(1, n); {sends(Fetched())}\n{END}"
+    program = f"for n in {noise!r}: os.write(1, n); {sends(Tips([]))}\n{END}"
     channel = LocalChannel([sys.executable, "-I", "-c", AGENT])
     client = AgentClient(channel, "", place="there", idle_timeout=20)
     try:
-        assert list(client.ask(ListTips(program))) == [Fetched()] * len(noise)
+        assert list(client.ask(ListTips(program))) == [Tips([])] * len(noise)
     finally:
         client.close()
 
@@ -167,7 +166,7 @@ def test_death(talk):
         ConnectionLostError,
         match=r"there ended \(exit code 9, after 'out of memory'\) while .* listed: it is unknown",
     ):
-        talk(f"{sends(Fetched())}; os.write(2, b'out of memory'); os._exit(9)")
+        talk(f"{sends(Tips([]))}; os.write(2, b'out of memory'); os._exit(9)")
 
 
 def test_never_started(talk):

@@ -11,7 +11,7 @@ from support.agents import AgentError, Repository
 
 from pytest_remex.common import protocol
 from pytest_remex.common.parts import Placement, Source
-from pytest_remex.common.protocol import Fetched, ListTips, Placed, PlaceRefused, Tidied, Tidy, Tips
+from pytest_remex.common.protocol import ListTips, Placed, PlaceRefused, Tidy, Tips
 
 SCRIPT = b"#!/bin/sh\n"
 OTHER = {"token": "of another launch"}
@@ -36,8 +36,7 @@ class Place:
             shared=[],
             placements=[Placement(name, **commit) for name, commit in runs],
         )
-        fetched, *events = (agent or self.agent).ask(request._replace(**fields))
-        assert fetched == Fetched()
+        events = (agent or self.agent).ask(request._replace(**fields))
         return {event.directory: event for event in events}
 
     def files(self, name):
@@ -223,7 +222,7 @@ def test_the_clone_is_not_touched(agent, repository, tmp_path):
     # the last batch's ref keeps the commits of all
     (kept,) = clone.git("for-each-ref", "refs/remex-placing").splitlines()
     assert kept.startswith(later["sha"])
-    assert agent.ask(Tidy(str(clone.path), str(place.runs), "L", "T")) == [Tidied()]
+    assert agent.ask(Tidy(str(clone.path), str(place.runs), "L", "T")) == []
     assert clone.git("for-each-ref", "refs/remex-placing") == ""
 
 

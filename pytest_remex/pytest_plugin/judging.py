@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import pluggy
 import pytest
@@ -38,6 +39,9 @@ from pytest_remex.pytest_plugin.project import node_of
 from pytest_remex.repo.workspace import Workspaces
 from pytest_remex.tables.stored import RecordedRows, UpstreamMeasures
 
+_Verdict: TypeAlias = tuple[str, str, BaseException | None]
+"""An outcome, the reason for it, and the exception, if there was one."""
+
 PLAIN_MARKS = frozenset({"parametrize", "sweep", "usefixtures"})
 """The marks with which an item's outcome is that of its check."""
 
@@ -59,6 +63,8 @@ class Judging:
         self._keeper = VerdictKeeper(_ini_texts(config), collect.code)
         self._found: dict[str, KeptVerdict | None] = {}
         self._watches: dict[str, Watch] = {}
+        self._failures: dict[str, tuple[float, _Verdict]] = {}
+        """When the call of a failed report began, and its verdict, by node id."""
         self.rows = RecordedRows(settings.output, settings.launch, tell, collect.id)
         self._upstreams = UpstreamMeasures(settings.output, settings.variant)
         self.judges: dict[str, RunJudge] = {}
@@ -145,10 +151,16 @@ class Judging:
         if judge is None or not (call.when == "call" or report.failed):
             return None
         error = call.excinfo.value if call.excinfo else None
-        judge.conclude(report.outcome, reason_of(report), error)
+        found: _Verdict = (report.outcome, reason_of(report), error)
+        if report.failed:
+            self._failures[item.nodeid] = call.start, found
+        elif report.passed and (failure := self._failures.get(item.nodeid)):
+            # a failed subtest reports before the call in which it is, which passes
+            found = failure[1] if call.start <= failure[0] else found
+        judge.conclude(*found)
         self.note(item)
         if isinstance(item, pytest.Function):
-            self._keep(item, judge, passed=report.passed)
+            self._keep(item, judge, passed=found[0] == "passed")
         return judge
 
     def note(self, item: pytest.Item) -> None:

@@ -1,11 +1,13 @@
 """--remex-collect: what is fetched, judged and written."""
 
+import importlib.util
 import json
 import shutil
 
 import pytest
 from support.projects import plain_text
 
+from pytest_remex import results
 from pytest_remex.common.files import FilesBelow
 
 
@@ -270,3 +272,21 @@ def test_an_output_that_cannot_be_read(project, monkeypatch):
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(["the output res?* was not fetched: result.txt is there, but*"])
     project.pytest("--remex-collect").assert_outcomes(passed=3)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("_pytest.subtests"), reason="since pytest 9")
+def test_failed_subtest(project):
+    """A check with a failed subtest fails, in the results too, though its last subtest passes."""
+    project.edit("sweeps.py", "def grid(experiment):", "def grid(experiment, subtests):")
+    project.edit(
+        "sweeps.py",
+        "    return {",
+        "    for most in (1, 9):\n        with subtests.test(str(most)):\n"
+        "            assert experiment.config['a'] <= most\n    return {",
+    )
+    project.ran()
+    for options in ((), ("--remex-offline", "-p", "xdist", "-n2")):
+        project.pytest("--remex-collect", *options)
+        table = results("grid")
+        assert list(table.verdict) == ["PASSED", "FAILED", "FAILED"]
+        assert table.reason[1].startswith("assert 2 <= 1")

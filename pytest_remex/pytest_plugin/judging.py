@@ -63,8 +63,10 @@ class Judging:
         self._keeper = VerdictKeeper(_ini_texts(config), collect.code)
         self._found: dict[str, KeptVerdict | None] = {}
         self._watches: dict[str, Watch] = {}
-        self._failures: dict[str, tuple[float, _Verdict]] = {}
-        """When the call of a failed report began, and its verdict, by node id."""
+        self._running: set[str] = set()
+        """The node ids of the items whose check runs."""
+        self._failures: dict[str, _Verdict] = {}
+        """The verdict of the last failed subtest of an item's check, by node id."""
         self.rows = RecordedRows(settings.output, settings.launch, tell, collect.id)
         self._upstreams = UpstreamMeasures(settings.output, settings.variant)
         self.judges: dict[str, RunJudge] = {}
@@ -123,7 +125,8 @@ class Judging:
         """Judge an item's run: its job, outputs, config and own check."""
         __tracebackhide__ = True
         judge = self.judges[item.nodeid]
-        with failing_plainly():
+        self._failures.pop(item.nodeid, None)
+        with failing_plainly(), self._checking(item):
             _check_job(judge, item)
             if kept := self._find(item, judge.collected):
                 self.kept[item.nodeid] = kept
@@ -152,11 +155,12 @@ class Judging:
             return None
         error = call.excinfo.value if call.excinfo else None
         found: _Verdict = (report.outcome, reason_of(report), error)
-        if report.failed:
-            self._failures[item.nodeid] = call.start, found
-        elif report.passed and (failure := self._failures.get(item.nodeid)):
-            # a failed subtest reports before the call in which it is, which passes
-            found = failure[1] if call.start <= failure[0] else found
+        if item.nodeid in self._running:  # a subtest reports within the call, which passes
+            if not report.failed:
+                return None
+            self._failures[item.nodeid] = found
+        elif report.passed:
+            found = self._failures.get(item.nodeid, found)
         judge.conclude(*found)
         self.note(item)
         if isinstance(item, pytest.Function):
@@ -185,6 +189,14 @@ class Judging:
     def close(self) -> None:
         """Remove the scratch checkouts."""
         self._workspaces.close()
+
+    @contextmanager
+    def _checking(self, item: pytest.Item) -> Iterator[None]:
+        self._running.add(item.nodeid)
+        try:
+            yield
+        finally:
+            self._running.discard(item.nodeid)
 
     def _find(self, item: pytest.Function, collected: CollectedRun) -> KeptVerdict | None:
         """Return the verdict of an earlier collect, if it still holds."""

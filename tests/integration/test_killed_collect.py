@@ -1,5 +1,6 @@
 """Measures recorded before a collect was killed are in the results, without another one."""
 
+import importlib.util
 import os
 import signal
 import time
@@ -72,6 +73,23 @@ def test_nothing_recorded_is_lost(killed):
     (launch,) = set(table.launch)
     assert len(results("grid", launch=launch)) == 2
     assert len(results("grid", everything=True)) == 2
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("_pytest.subtests"), reason="since pytest 9")
+def test_killed_after_a_subtest(empty_project, monkeypatch):
+    """A subtest that passed is no verdict: the next collect runs the check again, to its end."""
+    begun = "    run.record(first=a, "
+    subtest = SWEEP.replace("grid(experiment)", "grid(experiment, subtests)").replace(
+        begun, f"    with subtests.test():\n        assert a\n{begun}"
+    )
+    empty_project.sweeps(subtest)
+    empty_project.ran()
+    monkeypatch.chdir(empty_project.path)
+    kill_in_second(empty_project)
+    assert results("grid").verdict[1] == "COMPLETED"
+    (empty_project.path / "go").touch()
+    empty_project.pytest("--remex-collect")
+    assert list(results("grid")["last"]) == [10, 20, 30]
 
 
 def test_next_collect_of_others(killed):

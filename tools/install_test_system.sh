@@ -3,13 +3,14 @@
 set -eu
 
 PACKAGES="slurm-wlm munge openssh-client openssh-server rsync slurmdbd mariadb-server gfortran chromium chromium-driver git"
+SHELLS="zsh fish tcsh ksh93u+m" # login shells that tests start; tcsh is csh too
 PROGRAMS="slurmctld slurmd slurmdbd munged mariadbd ssh sshd rsync git gfortran"
 POLICY=/usr/sbin/policy-rc.d
 
 lacking_packages() {
     # shellcheck disable=SC2086 # one word a package
-    installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' $PACKAGES 2>/dev/null || true)
-    for package in $PACKAGES; do
+    installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' $PACKAGES $SHELLS 2>/dev/null || true)
+    for package in $PACKAGES $SHELLS; do
         printf '%s\n' "$installed" | grep -qx "ii *$package" || printf '%s ' "$package"
     done
 }

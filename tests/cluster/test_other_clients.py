@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 from support.invariants import (
@@ -299,6 +300,7 @@ def test_run_directories_without_any_notes_are_not_doubled(user, other, cluster)
     (job,) = user_jobs(user, cluster)
     for folder in user.project.runs.rglob(".remex"):
         shutil.rmtree(folder)
+    time.sleep(1)  # a launch of the same second would have the same name
     other.sweep(1.0)
     other.pytest("--remex-submit").failed(f"{job.work_dir} has the same commit", "squeue")
     assert [each.id for each in user_jobs(user, cluster)] == [job.id]

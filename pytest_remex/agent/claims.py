@@ -52,7 +52,7 @@ class OwnedClaim(NamedTuple):
 def claim_runs(request: ClaimRuns, reply: Reply) -> None:
     """Store the part of the launch record that lists the experiments, then claim them."""
     record_copies.keep(request.runs, request.part)
-    known, bare = frozenset(request.known), _bare_runs(request.runs)
+    known, bare = frozenset(request.known), _bare_runs(request)
 
     def answer(wanted: WantedClaim) -> None:
         reply.raise_if_disconnected()
@@ -73,8 +73,11 @@ def mark_placed(runs: str, name: str) -> None:
         fs.create(path, "")
 
 
-def _bare_runs(runs: str) -> Dict[str, str]:
+def _bare_runs(request: ClaimRuns) -> Dict[str, str]:
     """Return the run directories of which a purge took all notes, by the commit in their names."""
+    runs, wanted = request.runs, {each.claim.sha[:_SHA] for each in request.wanted}
+    if wanted.isdisjoint(name[-_SHA:] for name in fs.listing(runs)):
+        return {}  # as in nearly each launch: no record is looked at
     names = record_copies.unrecorded(runs, record_copies.names(runs))
     folders = [os.path.join(runs, name) for name in names]
     bare = [each for each in folders if not os.path.lexists(paths.in_run(each, paths.RUN))]

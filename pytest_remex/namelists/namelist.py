@@ -32,6 +32,7 @@ _TOKEN = re.compile(
     )""",
     re.ASCII | re.VERBOSE,
 )
+_ZEROS = re.compile(r"(?<!\w)\+?0*(?=\d)", re.ASCII)
 _NAME, _VALUE, _SEPARATOR, _END, _GROUP = 1, 2, 3, 4, 5
 
 
@@ -117,12 +118,12 @@ def scan(text: str) -> tuple[Group, ...]:
 
 @functools.lru_cache(maxsize=1024)  # all experiments of a sweep have nearly the same names
 def split_name(written: str) -> tuple[str, str]:
-    """Split a written name into lower-case name and subscript: `X( 6 )` becomes `x` and `6`."""
+    """Split a written name into lower-case name and subscript: `X( 06 )` becomes `x` and `6`."""
     key = "".join(written.split()).lower()
     if not key.endswith(")"):
         return key, ""
     name, _, subscript = key[:-1].rpartition("(")
-    return name, subscript
+    return name, _ZEROS.sub("", subscript)
 
 
 def first_groups(groups: Iterable[Group]) -> dict[str, Group]:

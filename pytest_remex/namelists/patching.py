@@ -29,7 +29,7 @@ NAME = re.compile(
 )
 _INDENT = "   "
 _BLANK = " \t"
-_BEHIND = re.compile(r"[ \t]*,?[ \t]*")
+_BEHIND = re.compile(r"[ \t]*[,;]?[ \t]*")
 _ONE_AXIS = re.compile(r"[-+:\d]*", re.ASCII)
 _LINE_END = re.compile(r"\r?\n")
 

@@ -66,7 +66,7 @@ def parse_literal(text: str) -> Literal:
     """
     first = text[0]
     if first in "'\"":
-        return text[1:-1].replace(first * 2, first).replace("\n", "")
+        return text[1:-1].replace(first * 2, first).replace("\r\n", "").replace("\n", "")
     number = parse_number(text)
     if number is not None:
         return number

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 ROOT_MARK = ":"
 """The separator between a root's name and a group's: `inlist1:controls`."""
-_DEEPEST = 10
+_DEEPEST = 9
+"""MESA stops at the tenth: `max_nested_inlists` in its utils/public/namelist.f90."""
 _READ = re.compile(r"read_extra_\w+?_inlist(?:\((\d)\)|(\d))?")
 _FILE = re.compile(r"extra_\w+?_inlist(?:_name(?:\((\d)\))?|(\d)_name)")
 
@@ -159,7 +160,7 @@ def effective_config(root: str | Path | Sequence[str | Path]) -> EffectiveConfig
         The settings, as a mapping that also knows where each is set.
 
     Raises:
-        NamelistError: A file is missing, is not a namelist file, or is more than 10 files away.
+        NamelistError: A file is missing, is not a namelist file, or is more than 9 files away.
 
     Example:
         >>> effective_config("inlist")["initial_mass"]
@@ -233,7 +234,7 @@ def _stars(
             groups = list(first_groups(chain.load(path).groups))
             yield f"{mark}{path.name}{ROOT_MARK}", path, groups
         elif f"inlist_names({star})" in job:
-            problems[f"{mark}{path.name}"] = chain.missing(root, "binary_job", path)
+            problems[f"{mark}{path.name}"] = chain.missing(root, "binary_job", name)
 
 
 def star_inlists(config: Mapping[str, Value]) -> dict[str, str]:
@@ -251,7 +252,7 @@ def point_mass_inlist(config: Mapping[str, Value]) -> str:
 
 
 def _star_inlist(config: Mapping[str, Value], star: str) -> str:
-    return str(config.get(f"binary_job.inlist_names({star})", f"inlist{star}"))
+    return str(config.get(f"binary_job.inlist_names({star})", f"inlist{star}")).rstrip(" ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,12 +286,12 @@ class _Chain:
         for name in contents.files:
             child = self.folder / name
             if not self.now.is_file(str(child)):
-                raise self.missing(path, group, child)
+                raise self.missing(path, group, name)
             yield from self.read(group, child, level + 1, read)
 
-    def missing(self, parent: Path, group: str, child: Path) -> NamelistError:
+    def missing(self, parent: Path, group: str, child: str) -> NamelistError:
         return NamelistError(
-            f"{parent.name} reads &{group} from {child.name!r}, which is not in {self.folder}: "
+            f"{parent.name} reads &{group} from {child!r}, which is not in {self.folder}: "
             f"add it, or fetch it with the outputs"
         )
 
@@ -331,7 +332,8 @@ def _extra_files(values: Mapping[str, Literal]) -> list[str]:
     names = {
         _number(match): value for key, value in values.items() if (match := _FILE.fullmatch(key))
     }
-    return [str(names.get(number, "undefined")) for number in sorted(wanted)]
+    found = (str(names.get(number, "undefined")) for number in sorted(wanted))
+    return [name.rstrip(" ") for name in found]  # as Fortran does
 
 
 def _number(match: re.Match[str]) -> int:

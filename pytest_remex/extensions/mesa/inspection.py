@@ -35,6 +35,8 @@ _CHAINED = frozenset(group for group in MESA_GROUPS if not group.startswith("ast
 """Groups with `read_extra_..._inlist`; the files of astero have fixed names."""
 _COMPUTING = _CHAINED - {"pgstar", "pgbinary"}
 """Those that do more than say what to plot."""
+_REQUIRED = ("binary_controls", "binary_job", "controls", "star_job")
+"""Those without which MESA stops, in each file from which it reads them; for others it warns."""
 _SHOWN = 10
 """How many of a group's settings a warning names."""
 
@@ -93,7 +95,8 @@ def inspect(
             continue
         warnings += map(str, problems.values())
         here = [one for one in patched if homes[one.path] == folder]
-        warnings += _unread(Work(folder, roots, effective, now), here)
+        work = Work(folder, roots, effective, now)
+        warnings += [*_lacking(work), *_unread(work, here)]
         warnings += _unknown(effective, controls) if controls else ()
     return list(dict.fromkeys(warnings))
 
@@ -136,6 +139,18 @@ def _work_folder(top: Path, path: Path, files: Files) -> Path:
     """Return the folder where MESA runs that reads a file: the nearest that has an `inlist`."""
     inner = _folders_below(top, path)
     return next((folder for folder in inner if files.is_file(f"{folder}/{ROOT}")), top)
+
+
+def _lacking(work: Work) -> Iterator[str]:
+    """Yield a warning for each file that lacks a group that MESA requires there."""
+    for group in _REQUIRED:
+        read = (files for name, files in work.effective.files.items() if _bare(name) == group)
+        for path in sorted(frozenset().union(*read)):
+            if group not in first_groups(load(path, work.files).groups):
+                yield (
+                    f"MESA stops at its start: it reads &{group} from {_shown(work, path)}, which "
+                    f"has none: add a line with &{group} and one with / to that file"
+                )
 
 
 def _unread(work: Work, patched: Iterable[PatchedSetting]) -> Iterator[str]:

@@ -99,6 +99,7 @@ def test_values_survive_the_way_to_fortran_and_back(value):
         (".tfoo", True),
         ("t", True),
         ("'a\nb'", "ab"),
+        ("'a\r\nb'", "ab"),
         ("(1,2)", 1 + 2j),
         ("( 1.5d0 , -.5 )", 1.5 - 0.5j),
         ("(a,2)", "(a,2)"),

@@ -102,12 +102,21 @@ def test_a_missing_file_is_named(work):
         effective_config(root)
 
 
-def test_ten_inlists_deep_and_no_more(work):
-    """MESA gives up at a depth of ten: so an inlist that reads itself is an error, not a hang."""
-    chain = {f"a{n}": "&controls\n" + reads("controls", f"a{n + 1}") + "/\n" for n in range(2, 10)}
+def test_names_of_files_end_at_their_last_letter(work):
+    """Fortran ignores blanks at the end of a file's name, and a message has the name as written."""
+    root = work(inlist="&controls\n" + reads("controls", "a ") + "/\n", a="&controls\nm = 1\n/\n")
+    assert effective_config(root)["m"] == 1
+    root = work(inlist="&controls\n" + reads("controls", "../b/a") + "/\n")
+    with pytest.raises(NamelistError, match=r"reads &controls from '\.\./b/a', which is not in"):
+        effective_config(root)
+
+
+def test_nine_inlists_deep_and_no_more(work):
+    """MESA gives up at the tenth: so an inlist that reads itself is an error, not a hang."""
+    chain = {f"a{n}": "&controls\n" + reads("controls", f"a{n + 1}") + "/\n" for n in range(2, 9)}
     first = "&controls\n" + reads("controls", "a2") + "/\n"
-    root = work(inlist=first, **chain, a10="&controls\nmass = 3\n/\n")
+    root = work(inlist=first, **chain, a9="&controls\nmass = 3\n/\n")
     assert effective_config(root)["mass"] == 3
-    root = work(a10="&controls\n" + reads("controls", "inlist") + "/\n")
-    with pytest.raises(NamelistError, match="more than 10 inlists deep in &controls"):
+    root = work(a9="&controls\n" + reads("controls", "inlist") + "/\n")
+    with pytest.raises(NamelistError, match="more than 9 inlists deep in &controls"):
         effective_config(root)

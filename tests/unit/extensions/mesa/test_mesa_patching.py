@@ -146,7 +146,7 @@ def test_a_setting_is_removed(patched, names, old, new):
 
 def test_every_statement_of_a_removed_setting_goes(patched):
     """All statements of a setting are removed, also lists over several lines."""
-    text = "&engine\n  w = 1,\n  2\n  w(5) = 2 ! c\n  w = 3\n  mass = 1\n/\n"
+    text = "&engine\n  w = 1,\n  2\n  w(5) = 2 ! c\n  w = 3;\n  mass = 1\n/\n"
     assert patched(remove("w"), text) == "&engine\n  ! c\n  mass = 1\n/\n"
 
 
@@ -155,6 +155,13 @@ def test_an_element_of_a_list_cannot_be_removed(patched):
     text = "&engine\n  w(2) = 3\n  w(1:3) = 4, 5, 6\n/\n"
     with pytest.raises(NamelistError, match=r"engine.w\(2\) is part of the list on line 3: give w"):
         patched(remove("w(2)"), text)
+
+
+def test_an_element_has_one_name(patched):
+    """`w(02)` is `w(2)`: a new value replaces it, and does not stand before it."""
+    text = "&engine\n  w(2) = 3\n  w(02) = 4\n  w(+3) = 1\n/\n"
+    new = text.replace("4", "9").replace("1", "8")
+    assert patched({"w(2)": 9, "w(003)": 8}, text) == new
 
 
 def test_what_is_not_there_cannot_be_removed(patched):

@@ -251,6 +251,20 @@ def test_a_group_that_the_chain_does_not_read_is_told(said):
         )
 
 
+def test_a_file_without_a_required_group_is_told(said):
+    """MESA stops if an inlist that it reads lacks &controls; without &kap it goes on."""
+    files = {
+        "inlist": "".join(group(name, child="more") for name in ("star_job", "kap", "controls")),
+        "more": group("star_job"),
+    }
+    (warning,) = said(files, {"inlist": {"controls.mass": 2}})
+    assert warning == (
+        "MESA stops at its start: it reads &controls from more, which has none: "
+        "add a line with &controls and one with / to that file"
+    )
+    assert said({"more": group("star_job") + group("controls")}, {"more": {"controls.a": 2}}) == []
+
+
 def test_values_that_are_not_read_may_be_wrong(said):
     """A value that cannot be read, in a group that MESA does not read, hides no warning."""
     files = {

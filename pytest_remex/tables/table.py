@@ -150,11 +150,16 @@ def _quoted(cell: str) -> str:
 
 
 def _read_csv(path: Path) -> list[list[str]]:
+    usual = csv.field_size_limit()
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
+            # the names of 4,000 outputs are longer than the usual limit
+            csv.field_size_limit(max(usual, path.stat().st_size))
             lines = list(csv.reader(file))
     except (OSError, UnicodeError, csv.Error) as error:
         raise DamagedTableError(f"{path} cannot be read ({error}): collect again") from None
+    finally:
+        csv.field_size_limit(usual)
     return lines or [[]]
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,17 @@ def test_text_returns(folder, text, write, row):
     write(folder, row("a", mass=text, measures={"m": text, text: 1}))
     table = results("tams")
     assert [table.mass[0], table.m[0], table[text][0]] == [text, text, 1]
+
+
+def test_long_cells_return(folder, write, row):
+    """The names of many outputs are longer than the fields that csv reads by default."""
+    names = [f"LOGS/profile{number}_of_a_long_run.data" for number in range(4000)]
+    usual = csv.field_size_limit()
+    write(folder, replace(row("a"), outputs=tuple(names)))
+    write(folder, row("b"))
+    assert results("tams").outputs[0] == names
+    assert list(results("tams").id) == ["a", "b"]
+    assert csv.field_size_limit() == usual
 
 
 def test_spreadsheet_formulas(folder, write, row):

@@ -45,10 +45,10 @@ from pytest_remex.errors import RemexError, SweepError, first_line
 from pytest_remex.hooks import GuardedHooks
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.candidate import Candidate, FailedProbe, State, unjudged_text
-from pytest_remex.launch.continuation import probe_of
 from pytest_remex.launch.listener import QuietListener
 from pytest_remex.launch.options import Folders, LaunchOptions, Resubmit
 from pytest_remex.launch.preparation import SweepCalls, SweepPoint
+from pytest_remex.launch.retry import probe_of
 from pytest_remex.launch.submitter import Submitter
 from pytest_remex.model import Config, Remote, Repo, Scalar, Sweep
 from pytest_remex.records.added import added_to, points_with_added

@@ -6,8 +6,8 @@ The way of an experiment, with the modules that take it a step on; `candidate` d
 2. `known`, `recognition`: the launch records tell which runs it has.
 3. `decision`: what is done with it. A plan (`plan`) ends here.
 4. `queue`, `submitter`: it waits for its batch, which is sent while the next one is prepared;
-   `fitness` checks the cluster first, `retry` and `continuation` ask how the last job ended,
-   `upstreams` what it comes after. `listener` is whoever submits: pytest, or a script.
+   `doctor` checks the cluster first, `retry` asks how the last job ended, `upstreams` what it
+   comes after. `listener` is whoever submits: pytest, or a script.
 5. `launcher`, `session`: it gets into a launch with a launch record.
 6. `pipeline`: `claims` claims it, `push` brings its commit to the clone, `submissions` says what
    one sbatch submits; its job is held, recorded, released.

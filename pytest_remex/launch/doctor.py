@@ -1,19 +1,25 @@
-"""Check what submitting and collecting need: on this machine, on the way, and on the cluster."""
+"""Check what submitting and collecting need: on this machine, on the way, and on the cluster.
+
+The mode doctor shows all checks. A launch is refused for the faults of a remote, all together and
+before there is a launch record.
+"""
 
 from __future__ import annotations
 
 import os
 import shlex
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pytest_remex.common.parts import OVER_CONNECTION
+from pytest_remex.common.parts import OVER_CONNECTION, Needs
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
 from pytest_remex.display import some_of
 from pytest_remex.errors import RemexError, RemoteError
+from pytest_remex.launch.options import Grouping, GroupingKind
 from pytest_remex.model import Remote, Repo
 from pytest_remex.repo.git import Git
+from pytest_remex.repo.identity import Footprint
 from pytest_remex.repo.inputs import unfaithful
 from pytest_remex.repo.trees import listing
 from pytest_remex.sbatch.exit_codes import hidden_exit_codes
@@ -22,6 +28,8 @@ from pytest_remex.transport.rsync import rsync_fault
 
 SKEW = 30.0
 """If the clocks differ by more seconds than this, a note says so."""
+CAPACITY = frozenset({"jobs", "disk", "quota"})
+"""The checks whose notes a launch shows too."""
 
 
 def diagnose(
@@ -150,3 +158,65 @@ def _clock(check: Check, earliest: float, latest: float) -> Check:
     return Check(
         "clock", NOTE, f"differs by {skew:.0f} s from the one here", "date, here and there"
     )
+
+
+class Fitness:
+    """Check that remotes can take what a command submits, before a launch record is made."""
+
+    def __init__(self, connect: Connect, grouping: Grouping) -> None:
+        self._connect = connect
+        self._grouping = grouping
+        self._fit: set[Remote] = set()
+        self.notes: list[str] = []
+        """Notes about these remotes, to be shown once at the end."""
+
+    def refuse_unfit(
+        self, footprints: Mapping[Remote, Sequence[Footprint]], unseen: int = 0
+    ) -> bool:
+        """Refuse what a remote cannot take; each remote is checked once.
+
+        Args:
+            footprints: The sizes of the run directories that are about to be made.
+            unseen: How many more there may be that are not prepared yet.
+
+        Returns:
+            Whether everything fits. If only the unseen ones would be too much, nothing should be
+            submitted before they are known.
+
+        Raises:
+            RemoteError: A remote cannot take it; the message lists all faults and their fixes.
+
+        """
+        for remote, sizes in footprints.items():
+            if remote in self._fit:
+                continue
+            connection = self._connect(remote)
+            checks = list(connection.examine(self._needs(sizes, unseen)))
+            if unseen and _faults(checks):
+                _refuse(connection, connection.examine(self._needs(sizes, 0)))
+                return False
+            _refuse(connection, checks)
+            self._fit.add(remote)
+            notes = [each for each in checks if each.state == NOTE and each.name in CAPACITY]
+            self.notes += [f"{each.found}: {each.fix}" for each in notes]
+        return True
+
+    def _needs(self, sizes: Sequence[Footprint], unseen: int) -> Needs:
+        known, count = Footprint.total(sizes), len(sizes) + unseen
+        pack = self._grouping.kind is GroupingKind.PACK
+        return Needs(
+            jobs=1 if pack else count,
+            files=known.files * count // len(sizes),
+            size=known.size * count // len(sizes),
+            array=self._grouping.kind is GroupingKind.ARRAY,
+        )
+
+
+def _faults(checks: Iterable[Check]) -> list[str]:
+    return [f"{each.found}: {each.fix}" for each in checks if each.state == FAULT]
+
+
+def _refuse(connection: Connection, checks: Iterable[Check]) -> None:
+    if faults := _faults(checks):
+        last = f"nothing was sent to {connection.remote.place}; --remex-doctor shows all checks"
+        raise RemoteError("\n".join([*faults, last]))

@@ -15,12 +15,12 @@ from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.display import counted
 from pytest_remex.errors import RemexError
 from pytest_remex.launch.candidate import Candidate, moved_bases, unjudged_text
-from pytest_remex.launch.continuation import ContinuationPreview
 from pytest_remex.launch.decision import Decision, KnownRuns, decide, recorded_job
-from pytest_remex.launch.fitness import Fitness
+from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.known import KnownLaunches
 from pytest_remex.launch.options import Folders, LaunchOptions
 from pytest_remex.launch.recognition import experiment_key
+from pytest_remex.launch.retry import ContinuationPreview
 from pytest_remex.launch.submissions import array_advice, cost_of, written
 from pytest_remex.launch.upstreams import kept_back
 from pytest_remex.model import Remote, Sweep

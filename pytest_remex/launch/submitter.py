@@ -36,7 +36,7 @@ from pytest_remex.errors import RemexError, SweepError
 from pytest_remex.hookspecs import Continuation
 from pytest_remex.launch.candidate import Candidate, Outcome, State
 from pytest_remex.launch.claims import follow
-from pytest_remex.launch.fitness import Fitness
+from pytest_remex.launch.doctor import Fitness
 from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.listener import Listener, deferred_interrupts
 from pytest_remex.launch.options import Folders, GroupingKind, LaunchOptions

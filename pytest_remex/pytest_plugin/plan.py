@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_remex.launch.candidate import Candidate
-from pytest_remex.launch.continuation import ContinuationPreview, continuation_summary, shown
 from pytest_remex.launch.plan import Plan, recipe_of_retry, tree
+from pytest_remex.launch.retry import ContinuationPreview, continuation_summary, shown
 from pytest_remex.pytest_plugin.dry_run import CheckoutCopies, Trials, next_step
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts
 from pytest_remex.pytest_plugin.fixtures import places_of

@@ -24,11 +24,8 @@ from pytest_remex.hooks import GuardedHooks
 from pytest_remex.hookspecs import ContinueProbe
 from pytest_remex.io import prepare_output_folder
 from pytest_remex.launch.candidate import Candidate, FailedProbe, Outcome, State, unjudged_text
-from pytest_remex.launch.continuation import (
-    continuation_summary,
-    probe_of,
-)
 from pytest_remex.launch.preparation import recipes_for_retry
+from pytest_remex.launch.retry import continuation_summary, probe_of
 from pytest_remex.launch.submitter import Submitter
 from pytest_remex.model import Remote, Repo
 from pytest_remex.pytest_plugin.facts import note_facts, prepared_facts, properties_of

@@ -55,6 +55,15 @@ class Modifier(NamedTuple):
         """The attribute of pytest's options with its value."""
         return f"remex_{self.name.replace('-', '_')}"
 
+    @property
+    def description(self) -> str:
+        """The help text, after the modes that take the option."""
+        others = [mode for mode in ModeName if mode not in self.modes]
+        words = ", ".join(mode for mode in ModeName if mode in self.modes)
+        if len(others) < len(self.modes):
+            words = f"all modes but {', '.join(others)}" if others else "all modes"
+        return f"{words}: {self.help}"
+
 
 class StoreWord(argparse.Action):
     """Store the word after an option's `=`; empty for the option alone."""
@@ -127,7 +136,7 @@ GROUPED = SENDING | {ModeName.BISECT}
 COLLECTING = frozenset({ModeName.COLLECT})
 
 MODIFIERS: Mapping[str, Sequence[Modifier]] = {
-    "plan and submit": (
+    "submitting": (
         Modifier(
             "retry",
             SENDING,
@@ -166,50 +175,48 @@ MODIFIERS: Mapping[str, Sequence[Modifier]] = {
         Modifier(
             "checkout",
             frozenset({ModeName.PLAN}),
-            "plan: also copy each experiment's patched checkout to DIR (default: none)",
+            "also copy each experiment's patched checkout to DIR (default: none)",
             {"type": Path, "metavar": "DIR"},
         ),
         Modifier(
             "note",
             frozenset({ModeName.SUBMIT, ModeName.BISECT}),
-            "submit: the reason, shown in status, results and report (default: none)",
+            "the reason, shown in status, results and report (default: none)",
             {"metavar": "WHY"},
         ),
         Modifier(
             "yes",
             frozenset({ModeName.SUBMIT, ModeName.COLLECT, ModeName.CLEAN, ModeName.BISECT}),
-            "submit, collect: go above remex_confirm, remex_confirm_bytes; clean: remove "
-            "(default: no)",
+            "go above remex_confirm and remex_confirm_bytes; clean: remove (default: no)",
         ),
     ),
-    "status, collect and cancel": (
+    "what was submitted": (
         Modifier(
             "wait",
             frozenset({ModeName.STATUS, ModeName.COLLECT, ModeName.BISECT}),
-            "status, collect: wait until all have ended, or S seconds "
-            "(default: do not wait; S: no limit)",
+            "wait until all have ended, or S seconds (default: do not wait; S: no limit)",
             {"nargs": "?", "type": _seconds, "const": 0.0, "metavar": "S"},
         ),
         Modifier(
             "offline",
             COLLECTING,
-            "collect: make no connection, judge the outputs on this machine (default: no)",
+            "make no connection, judge the outputs on this machine (default: no)",
         ),
         Modifier(
             "fresh",
             COLLECTING,
-            "collect: fetch what changed in complete runs too, and judge all, even if nothing "
+            "fetch what changed in complete runs too, and judge all, even if nothing "
             "changed since a check passed (default: no)",
         ),
         Modifier(
             "partial",
             COLLECTING,
-            "collect: also fetch outputs of running jobs (default: no)",
+            "also fetch outputs of running jobs (default: no)",
         ),
         Modifier(
             "portable",
             COLLECTING,
-            "collect: also make a zip of the report and its linked outputs (default: no)",
+            "also make a zip of the report and its linked outputs (default: no)",
         ),
         Modifier(
             "launch",
@@ -222,13 +229,13 @@ MODIFIERS: Mapping[str, Sequence[Modifier]] = {
         Modifier(
             "only",
             frozenset({ModeName.CLEAN}),
-            "clean: only run directories, or only outputs on this machine (default: both)",
+            "only run directories, or only outputs on this machine (default: both)",
             {"choices": ("runs", "outputs")},
         ),
         Modifier(
             "json",
             frozenset({*ModeName} - {ModeName.DRY, ModeName.BISECT}),
-            "also write each experiment's facts to FILE, as JSON; not in bisect (default: no)",
+            "also write each experiment's facts to FILE, as JSON (default: no)",
             {"type": Path, "metavar": "FILE"},
         ),
     ),
@@ -257,7 +264,7 @@ MODIFIERS: Mapping[str, Sequence[Modifier]] = {
         Modifier(
             "round",
             frozenset({ModeName.BISECT}),
-            "bisect: try at most N commits at a time (default: 32)",
+            "try at most N commits at a time (default: 32)",
             {"type": _whole, "metavar": "N"},
         ),
     ),

@@ -108,9 +108,9 @@ def add_options(parser: pytest.Parser) -> None:
         help="write the files that this repository lacks for a first sweep; overwrite nothing",
     )
     for title, group in MODIFIERS.items():
-        options = parser.getgroup(f"remex-{title}", f"remex, options of {title}")
+        options = parser.getgroup(f"remex-{title}", f"remex, options for {title}")
         for each in group:
-            options.addoption(*each.options, help=each.help, dest=each.dest, **each.parsing)
+            options.addoption(*each.options, help=each.description, dest=each.dest, **each.parsing)
     for name, default, text in INI_KEYS:
         parser.addini(f"remex_{name}", f"{text} (default: {default or 'empty'})", default=default)
     parser.addini(

@@ -1,5 +1,7 @@
 """Options that cannot be combined, and invalid values."""
 
+import re
+
 import pytest
 
 MODIFIERS = {
@@ -48,6 +50,22 @@ def test_an_array_is_no_pack(project):
     result = project.pytest("--remex-submit", "--remex-array", "--remex-pack=2")
     refused(result, "ERROR: --remex-array and --remex-pack cannot be combined: choose one")
     assert not project.jobs()
+
+
+@pytest.mark.parametrize(
+    ("option", "modes"),
+    [
+        ("--remex-checkout", "plan"),
+        ("--remex-note", "submit, bisect"),
+        ("--remex-yes", "submit, collect, clean, bisect"),
+        ("--remex-json", "all modes but dry run, bisect"),
+        ("--remex-remote", "all modes"),
+    ],
+)
+def test_help_names_the_modes(project, option, modes):
+    """The help of each option begins with the modes that take it."""
+    words = " ".join(project.pytest("--help").stdout.str().split())
+    assert re.search(f"{option}(=[A-Z]+)? {modes}: ", words)
 
 
 def test_the_same_mode_twice(project):

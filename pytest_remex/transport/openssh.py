@@ -108,7 +108,8 @@ def living_master(settings: HostSettings) -> Master | None:
     """Return the connection that the user's ssh has open to a host, if there is one."""
     if settings.control_path is None or not Path(settings.control_path).exists():
         return None
-    master = Master(settings.name, settings.control_path, "your ssh, over its open connection")
+    way = "your ssh, over its open connection"
+    master = Master(settings, settings.control_path, way)
     return master if master.is_alive() else None
 
 
@@ -116,7 +117,7 @@ def living_master(settings: HostSettings) -> Master | None:
 class Master:
     """An ssh connection that sessions share: its socket, and how to close it."""
 
-    host: str
+    settings: HostSettings
     path: str
     way: str
     close: Callable[[], object] = field(default=lambda: None)
@@ -125,7 +126,8 @@ class Master:
         """Return an ssh command line that uses this connection, and never opens another."""
         path = self.path.replace("%", "%%")
         over = ["-S", path, "-oControlMaster=no", "-oProxyCommand=false", "-oBatchMode=yes"]
-        return ["ssh", *over, *options, *ssh_words(self.host)]
+        all_options = [*over, *self.settings.corrections, *options]
+        return ["ssh", *all_options, *ssh_words(self.settings.name)]
 
     def is_alive(self) -> bool:
         """Return whether the connection is open."""
@@ -182,7 +184,7 @@ def _open_master(settings: HostSettings, prompt: Prompt | None, notify: Notify) 
         unless_open.callback(_end, process)
         _wait_for_login(process, settings, questions, errors, folder / "master")
         close = unless_open.pop_all().close
-        return Master(settings.name, str(folder / "master"), "your ssh", close)
+        return Master(settings, str(folder / "master"), "your ssh", close)
 
 
 def _hung_up_early(error: Exception) -> bool:
@@ -204,6 +206,7 @@ def _start(
     words = [
         *("ssh", "-M", "-N", "-T", "-x", "-S", str(path).replace("%", "%%")),
         *_ALONE,
+        *settings.corrections,
         "-oControlPersist=no",
         f"-oConnectTimeout={settings.timeout:.0f}",
         f"-oServerAliveInterval={settings.keepalive}",

@@ -26,6 +26,8 @@ _NAME_AND_PORT = re.compile(r"(?P<name>(?:[^@]*@)?(?:[^:\[\]]+|\[[^\]]+\])):(?P<
 _SSH_PORT = 22
 _TIMEOUT = 20.0
 _KEEPALIVE = 15
+_FOR_PROGRAMS = {"stdinnull": "no", "sessiontype": "default", "forkafterauthentication": "no"}
+"""What ssh needs in order to run a program; a host that is used for forwarding may have others."""
 
 
 class HostSettings(NamedTuple):
@@ -50,6 +52,7 @@ class HostSettings(NamedTuple):
         keepalive: Seconds between signs of life on an idle connection.
         control_path: The socket of a shared ssh connection (ControlPath).
         only_ssh: Ways to log in that ssh_config names and only the ssh command supports.
+        corrections: Options for ssh against settings with which it would run no program.
     """
 
     name: str
@@ -70,6 +73,7 @@ class HostSettings(NamedTuple):
     keepalive: int
     control_path: str | None
     only_ssh: tuple[str, ...]
+    corrections: tuple[str, ...]
 
     @property
     def by_ssh(self) -> str:
@@ -127,6 +131,12 @@ def host_settings(name: str) -> HostSettings:
         keepalive=int(_number(first.get("serveraliveinterval"))) or _KEEPALIVE,
         control_path=_unless_none(first.get("controlpath")) or None,
         only_ssh=_only_ssh(first),
+        # only what this ssh prints: one before 8.7 has no such options
+        corrections=tuple(
+            f"-o{key}={value}"
+            for key, value in _FOR_PROGRAMS.items()
+            if first.get(key, value) != value
+        ),
     )
 
 

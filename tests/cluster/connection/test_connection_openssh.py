@@ -129,6 +129,23 @@ def test_refusals(home, server, opened, tmp_path):
     assert not isinstance(refused.value, UnreachableError)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["StdinNull yes"],
+        ["SessionType subsystem"],
+        ["StdinNull yes", "SessionType none", "ForkAfterAuthentication yes"],
+    ],
+)
+def test_settings_of_a_host_for_forwarding(home, server, opened, settings):
+    """Settings of ssh_config by which ssh runs no program, or goes to the background, are undone.
+
+    An ssh before 8.7 does not know them, and refuses the file.
+    """
+    server.client(home, lines="".join(f"  {setting}\n" for setting in settings))
+    look(opened())
+
+
 def test_a_key_that_only_ssh_can_use(home, server, runs, tmp_path):
     """Where Fabric could not load a key, it says that the ssh command could."""
     config = home / ".ssh" / "config"

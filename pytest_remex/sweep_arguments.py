@@ -82,7 +82,12 @@ def plain(value: object, name: str, members: Members | None = None) -> Value:
 
 def _noted(value: object, stored: Scalar, name: str, members: Members | None) -> Scalar:
     if isinstance(value, Enum) and members is not None:
-        members[name, repr(stored)] = value
+        known = members.setdefault((name, repr(stored)), value)
+        if repr(known) != repr(value):
+            raise SweepError(
+                f"{name} is {known!r} and {value!r}, but records keep their value {stored!r} only: "
+                f"use one of the two"
+            )
     return stored
 
 

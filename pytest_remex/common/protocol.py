@@ -264,8 +264,8 @@ class Submit(NamedTuple):
     """Submit held jobs, after keeping `part` of the launch record.
 
     `patience` is how many seconds one sbatch may take, `limit_patience` how many seconds to retry
-    against a submit limit, `width` how many sbatch run at a time; None for the agent's default.
-    `rate` is the most sbatch per second; None for no limit.
+    against a submit limit; None for the agent's default. `rate` is the most sbatch per second; None
+    for no limit.
     """
 
     runs: str
@@ -275,7 +275,6 @@ class Submit(NamedTuple):
     submissions: List[parts.WantedSubmission]
     patience: Optional[float] = None
     limit_patience: Optional[float] = None
-    width: Optional[int] = None
     rate: Optional[float] = None
     part: records.RecordPart = records.NO_PART
 

@@ -94,7 +94,7 @@ def test_a_number_that_a_wrapper_made_up_is_found_out(launch, foreign, known):
     """If sbatch exits with 0 and a wrong number, the run still gets its own job."""
     launch.shims.put(faults.says(foreign if known else NO_JOB, "exit 0"), times=1)
     submissions = [launch.add("r"), launch.add("s")]
-    numbers = {event.key: event.job for event in launch.submit(*submissions, width=1)}
+    numbers = {event.key: event.job for event in launch.submit(*submissions)}
     for name in "rs":
         assert [found.id for found in launch.jobs(name)] == [numbers[name]] == [launch.noted(name)]
     assert foreign not in numbers.values()

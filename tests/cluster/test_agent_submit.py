@@ -184,10 +184,10 @@ def test_a_hung_up_client_leaves_no_half_done_work(launch):
     launch.shims.put("sleep 1")
     submissions = [launch.add(f"r{number}") for number in range(8)]
     agent = launch.agent()
-    agent.events(launch.request(*submissions, width=2))
-    wait_until(lambda: len(launch.shims.calls()) == 2)
+    agent.events(launch.request(*submissions))
+    wait_until(lambda: len(launch.shims.calls()) == 4)
     agent.close()
-    assert len(launch.shims.calls()) == 2
+    assert len(launch.shims.calls()) == 4
     launch.shims.put()
     events = launch.submit(*submissions)
     assert set(map(type, events)) == {Held}

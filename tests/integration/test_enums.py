@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from pytest_remex import results
 from pytest_remex.scripting import collect
 
@@ -58,6 +60,20 @@ def first(experiment):
     patch_config("c.toml", experiment.config)
     yield
 """
+
+
+@pytest.mark.parametrize(
+    "dimensions",
+    ['{("to", "n"): [(Solver.FAST, 1), (Speed.FAST, 2)]}', '{"to": [Solver.FAST], "n": [1]}'],
+)
+def test_two_members_of_one_value(empty_project, dimensions):
+    """Two members with one value, of which the function would get one for both, are refused."""
+    speed = 'class Speed(str, Enum):\n    FAST = "fast"\n\n'
+    sweeps = f"@sweep({dimensions}, base_config={{'to': Speed.FAST}})\ndef two(experiment): ...\n"
+    empty_project.sweeps(ENUMS + speed + sweeps)
+    result = empty_project.pytest("sweeps.py")
+    said = "*sweeps.py:*to is <Solver.FAST: 'fast'> and <Speed.FAST: 'fast'>, but*use one*"
+    result.stdout.fnmatch_lines([said])
 
 
 def test_members(empty_project):

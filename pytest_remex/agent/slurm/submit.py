@@ -35,6 +35,7 @@ LIMIT_PATIENCE = 20.0
 MOST = 3
 """How many attempts may leave no trace before a submission counts as refused."""
 WIDTH = 4
+"""How many sbatch run at a time."""
 IGNORED = (
     "{names} of your login environment was not passed to sbatch, because an experiment is defined"
     " by its commit: put such options into the batch script"
@@ -53,7 +54,6 @@ class SubmitContext(NamedTuple):
     runner: SbatchRunner
     limit: LimitWatch
     submitted: List[ReportedJob]
-    width: int
     rate_limiter: RateLimiter
     variables: Dict[str, str]
 
@@ -69,9 +69,8 @@ def submit(request: Submit, reply: Reply, slurm: SlurmClient) -> None:
         reply.send(fault)
     _tell_ignored(submissions, reply)
     with contextlib.closing(SbatchRunner(patience)) as runner:
-        width, limiter = request.width or WIDTH, RateLimiter(request.rate)
-        variables = commands.variables_for_submission(os.environ)
-        context = SubmitContext(reply, slurm, runner, limit, [], width, limiter, variables)
+        limiter, variables = RateLimiter(request.rate), commands.variables_for_submission(os.environ)
+        context = SubmitContext(reply, slurm, runner, limit, [], limiter, variables)
         doubtful = _each(submissions, _continue, context)
         doubtful += _verify(context)
         if doubtful:
@@ -140,7 +139,7 @@ def _each(
         except UnreadableError as error:
             tell_doubt(submission, str(error), context.reply)
 
-    process.in_parallel(submissions, carry_out, context.width)
+    process.in_parallel(submissions, carry_out, WIDTH)
     return doubtful
 
 

@@ -22,6 +22,7 @@ from pytest_remex.common.records import (
     OpenLaunch,
     ReadRecords,
     RecordClosed,
+    RecordCut,
     RecordLacking,
     RecordPart,
     RecordRefused,
@@ -78,6 +79,8 @@ def read_records(request: ReadRecords, reply: Reply) -> None:
             if data:
                 packed = base64.b64encode(zlib.compress(data, 6)).decode("ascii")
                 reply.send(RecordPart(record, known, packed, fs.owner(about)))
+            if known + len(data) < about.st_size:
+                reply.send(RecordCut(record))
     for record, known in sorted(request.known.items()):
         if sizes.get(record, 0) < known:
             reply.send(RecordLacking(record, sizes.get(record, 0)))

@@ -24,6 +24,7 @@ from pytest_remex.common.records import (
     ReadPatches,
     ReadRecords,
     RecordClosed,
+    RecordCut,
     RecordLacking,
     RecordPart,
     RecordRefused,
@@ -52,7 +53,7 @@ def sync(
     Args:
         connection: The connection to the remote.
         launches: The output folder's launch records.
-        closed: Called with a message for each record there that this account may not read.
+        closed: Called with a message for each record there that cannot be read to its end.
 
     Returns:
         How many bytes of each record both have now, by its name.
@@ -112,6 +113,12 @@ def _read(
             closed(
                 f"{path} may not be read, so what that launch submitted is not known here: {who} "
                 f"`chmod a+r {shlex.quote(path)}` on the cluster"
+            )
+        elif isinstance(event, RecordCut):
+            closed(
+                f"{launch_record(connection.remote.runs, event.record)} ends within a line, so not "
+                f"all that its launch submitted may be known here: run the same command again; if "
+                f"that does not help, run --remex-status where it was launched"
             )
         elif isinstance(event, RecordPart):
             if not take_all and copies.is_own(event.record):

@@ -43,6 +43,12 @@ class RecordClosed(NamedTuple):
     owner: str = ""
 
 
+class RecordCut(NamedTuple):
+    """A record does not end with a whole line: one is being written, or the file is damaged."""
+
+    record: str
+
+
 class RunsWithoutRecord(NamedTuple):
     """There are run directories of launches without a record."""
 
@@ -132,13 +138,13 @@ class ReadPatches(NamedTuple):
 
 Request = Union[OpenLaunch, ReadRecords, AppendRecord, FindRuns, ReadPatches]
 Event = Union[
-    LaunchOpened, RecordPart, RecordLacking, RecordRefused, RecordClosed,
+    LaunchOpened, RecordPart, RecordLacking, RecordRefused, RecordClosed, RecordCut,
     RunsWithoutRecord, FoundRun, Patched,
 ]  # fmt: skip
 
 CONVERSATION: Dict[Type[Any], Tuple[Type[Any], ...]] = {
     OpenLaunch: (LaunchOpened,),
-    ReadRecords: (RecordPart, RecordLacking, RecordClosed, RunsWithoutRecord),
+    ReadRecords: (RecordPart, RecordLacking, RecordClosed, RecordCut, RunsWithoutRecord),
     AppendRecord: (RecordRefused,),
     FindRuns: (FoundRun,),
     ReadPatches: (Patched,),

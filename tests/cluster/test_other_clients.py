@@ -220,6 +220,24 @@ def test_what_a_damaged_record_says_is_unknown(user, other, cluster):
     assert "3 unknown" in status
 
 
+def test_what_a_record_that_is_cut_may_have_said_is_unknown(user, other):
+    """If the end of a record is lost, what it does not say is unknown, until its owner restores it.
+
+    A submit asks the claims, and sends nothing twice.
+    """
+    user.submit()
+    (record,) = (user.project.runs / ".remex" / "launches").iterdir()
+    whole = record.read_bytes()
+    record.write_bytes(whole[: whole.index(b"\n") + 20])
+    status = other.pytest("--remex-status", "-v").reported()
+    assert f"{record} ends within a line" in status
+    assert status.text.count("] UNKNOWN") == 3
+    assert len(ALREADY.findall(other.submit().text)) == 3
+    user.pytest("--remex-status").reported()
+    assert record.read_bytes().startswith(whole)
+    assert "within a line" not in other.pytest("--remex-status").reported()
+
+
 def test_an_empty_record_is_none(user, other, cluster):
     """Runs whose record a full disk left empty are found by their run directories."""
     user.submit()

@@ -105,6 +105,11 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return init(config)
     # the plugin's name depends on how it is loaded: -p xdist, -p xdist.plugin
     if options.mode(config) is not ModeName.DRY and hasattr(config.option, "numprocesses"):
+        if config.getoption("looponfail", False):
+            raise pytest.UsageError(
+                "-f of pytest-xdist starts pytest again for each change of a file, but a mode is "
+                "for one run: leave out -f"
+            )
         # a comparison with another base needs the other side's measures at hand
         is_alone = config.option.remex_against or config.option.remex_bisect
         config.stash[PROCESSES] = 1 if is_alone else options.processes(config)

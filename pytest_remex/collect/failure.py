@@ -242,6 +242,7 @@ _TELLING = re.compile(
     r"Fortran runtime error|\b[Ee]rror:|\b\w+(?:Error|Exception):|\bERROR\b|\bFATAL\b"
     r"|^\s*(?:ERROR )?STOP\b|Segmentation fault|\bSIG(?:SEGV|FPE|ABRT|BUS|ILL)\b"
 )
+_BY_SLURM = ("slurmstepd: ", "srun: ")
 _TRACEBACK = "Traceback (most recent call last)"
 _MENTION = re.compile(r"\berror\b(?!s?\s*(?:[=:<>]|is|of)?\s*[-+]?[\d.])", re.IGNORECASE)
 
@@ -249,16 +250,19 @@ _MENTION = re.compile(r"\berror\b(?!s?\s*(?:[=:<>]|is|of)?\s*[-+]?[\d.])", re.IG
 def telling_line(text: str) -> str:
     """Return the line of a job's output that best explains its failure; empty if there is none.
 
-    This is the first line that looks like an error, or the last line of a Python traceback.
+    This is the first line that looks like an error, or the last line of a Python traceback; one
+    that Slurm wrote only if the job wrote none.
     """
     lines = [line for line in text.splitlines() if line.strip()]
+    own = [line for line in lines if not line.startswith(_BY_SLURM)]
+    lines.sort(key=lambda line: line.startswith(_BY_SLURM))  # stable
     for place, line in enumerate(lines):
         if _TRACEBACK in line:
             return _shortened(_end_of_traceback(lines[place + 1 :]))
         if _TELLING.search(line):
             return _shortened(line)
     mentions = (line for line in lines if _MENTION.search(line))
-    return _shortened(next(mentions, lines[-1] if lines else ""))
+    return _shortened(next(mentions, (own or lines or [""])[-1]))
 
 
 def job_cause(job: Job, output: str) -> str:

@@ -62,6 +62,11 @@ def test_a_release_that_slurm_refuses(launch):
     released, refused = launch.release(*jobs)
     assert released == Released([jobs[1]])
     assert (refused.job, "permission denied" in refused.message) == (jobs[0], True)
+    assert "scontrol release failed" in refused.message
+    jobs[1] = held(launch.submit(launch.add("c")))
+    _, *refused = launch.release(*jobs)
+    assert all("scontrol release of 2 jobs failed" in each.message for each in refused)
+    assert [each.job for each in refused] == jobs
 
 
 def test_a_release_that_slurm_lost_is_made_again(launch):

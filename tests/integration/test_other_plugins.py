@@ -65,6 +65,15 @@ def test_reports_in_order(project):
     }
 
 
+@pytest.mark.parametrize("mode", ["plan", "submit", "collect"])
+def test_looponfail(project, mode):
+    """A mode refuses the option of pytest-xdist that starts pytest again and again."""
+    pytest.importorskip("xdist")
+    result = project.pytest("-p", "xdist.looponfail", "-p", "xdist", "-f", f"--remex-{mode}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: -f of pytest-xdist * leave out -f"])
+
+
 def test_a_late_outcome(project):
     """Facts that are known only after the batch was sent are in the logged reports."""
     project.ran()

@@ -166,7 +166,8 @@ def _release(slurm: SlurmClient, jobs: List[LocatedJob]) -> Dict[str, Refusal]:
     def release_some(numbers: List[str]) -> None:
         ran = slurm.run(commands.release(numbers, jobs[0].cluster))
         if not ran.ok:
-            refusal = Refusal(f"scontrol release failed: {ran.message()}")
+            of = f"of {len(numbers)} jobs " if len(numbers) > 1 else ""
+            refusal = Refusal(f"scontrol release {of}failed: {ran.message()}")
             failed.update(dict.fromkeys(numbers, refusal))
 
     process.in_parallel(_shares([job.number for job in jobs]), release_some, _WIDTH)

@@ -63,6 +63,10 @@ def test_difference(asked, ran, shown):
         ("Traceback (most recent call last):\n  File\n    y\nValueError: 3\nend", "ValueError: 3"),
         ("x\nSegmentation fault (core dumped)\nsrun: out\n", "Segmentation fault (core dumped)"),
         ("some error occurred\nbye", "some error occurred"),
+        ("slurmstepd: error: no cgroup\nERROR: feed too large\n", "ERROR: feed too large"),
+        ("srun: error: n1: task 0: Exited\nTraceback (most recent call last):\nE: 3\n", "E: 3"),
+        ("srun: job 5 queued\nno convergence\n", "no convergence"),
+        ("step 7\nslurmstepd: error: oom-kill\n", "slurmstepd: error: oom-kill"),
         ("", ""),
     ],
 )  # fmt: skip

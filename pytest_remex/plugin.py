@@ -105,7 +105,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return init(config)
     # the plugin's name depends on how it is loaded: -p xdist, -p xdist.plugin
     if options.mode(config) is not ModeName.DRY and hasattr(config.option, "numprocesses"):
-        if config.getoption("looponfail", False):
+        if getattr(config.option, "looponfail", None):
             raise pytest.UsageError(
                 "-f of pytest-xdist starts pytest again for each change of a file, but a mode is "
                 "for one run: leave out -f"

@@ -15,8 +15,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import filesize
-
 from pytest_remex.collect.manifest import all_present, belongs_to, first_present
 from pytest_remex.collect.runs import WITHOUT_OUTPUT, outside_logs
 from pytest_remex.common.grouping import grouped
@@ -116,8 +114,8 @@ def _why_not_left(collected: CollectedRun, missing: Sequence[str]) -> str:
         for pattern in missing:
             if belongs_to(name, pattern):
                 return (
-                    f"the output {name} ({filesize.decimal(size)}) is larger than remex_max_file "
-                    f"and stays on the cluster: raise the limit and collect again, or write "
+                    f"the output {name} ({_size(size)}) is larger than remex_max_file and stays on "
+                    f"the cluster: raise the limit and collect again, or write "
                     f"optional({pattern!r}) in fetch=[...]"
                 )
     names = ", ".join(missing)
@@ -136,8 +134,7 @@ def _why_not_left(collected: CollectedRun, missing: Sequence[str]) -> str:
 
 def oversized(collected: CollectedRun) -> list[str]:
     """Return the outputs that are too large to fetch, each with its size."""
-    too_large = collected.outputs.too_large
-    return [f"{name} ({filesize.decimal(size)})" for name, size in too_large.items()]
+    return [f"{name} ({_size(size)})" for name, size in collected.outputs.too_large.items()]
 
 
 def config_omissions(asked: Config, ran: Config) -> list[str]:
@@ -189,8 +186,8 @@ def _figures(job: Job) -> list[str]:
         limit = f" of {format_duration(job.time_limit)} allowed" if job.time_limit else ""
         figures.append(f"ran {format_duration(job.elapsed)}{limit}")
     if job.memory is not None:
-        limit = f" of {filesize.decimal(job.memory_limit)} allowed" if job.memory_limit else ""
-        figures.append(f"used {filesize.decimal(job.memory)} of memory{limit}")
+        limit = f" of {_size(job.memory_limit)} allowed" if job.memory_limit else ""
+        figures.append(f"used {_size(job.memory)} of memory{limit}")
     return [", ".join(figures)] if figures else []
 
 
@@ -213,6 +210,14 @@ def _output_there(collected: CollectedRun, path: str) -> str:
 def _what_next(host: str | None, file: str) -> str:
     where = f"ssh {host} " if host else ""
     return f"to see more: {where}less '{file}'; to run it again: --remex-submit --remex-retry"
+
+
+def _size(size: int) -> str:
+    scaled, units = float(size), iter(("B", "kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while scaled >= 1000 and unit != "TB":  # noqa: PLR2004 - the step between units
+        scaled, unit = scaled / 1000, next(units)
+    return f"{scaled:.3g} {unit}"
 
 
 def _same(asked: Value, ran: object) -> bool:

@@ -51,8 +51,8 @@ def test_output_above_the_limit(sized):
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(
             [
-                "*large.bin (5.4 GB) is larger than remex_max_file*raise*optional('large.bin')*",
-                "*outputs above remex_max_file stay on the cluster: 1: */large.bin (5.4 GB)*",
+                "*large.bin (5.37 GB) is larger than remex_max_file*raise*optional('large.bin')*",
+                "*outputs above remex_max_file stay on the cluster: 1: */large.bin (5.37 GB)*",
             ]
         )
     assert set(fetched(project)) == {"result.txt", "job.out"}
@@ -64,7 +64,7 @@ def test_optional_output_above_the_limit(sized, pattern):
     project = sized("5G", pattern)
     result = project.pytest("--remex-collect")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*stay on the cluster: 1: */large.bin (5.4 GB)*"])
+    result.stdout.fnmatch_lines(["*stay on the cluster: 1: */large.bin (5.37 GB)*"])
     assert "large.bin" not in fetched(project)
 
 

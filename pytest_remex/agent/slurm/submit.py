@@ -69,7 +69,8 @@ def submit(request: Submit, reply: Reply, slurm: SlurmClient) -> None:
         reply.send(fault)
     _tell_ignored(submissions, reply)
     with contextlib.closing(SbatchRunner(patience)) as runner:
-        limiter, variables = RateLimiter(request.rate), commands.variables_for_submission(os.environ)
+        limiter = RateLimiter(request.rate)
+        variables = commands.variables_for_submission(os.environ)
         context = SubmitContext(reply, slurm, runner, limit, [], limiter, variables)
         doubtful = _each(submissions, _continue, context)
         doubtful += _verify(context)

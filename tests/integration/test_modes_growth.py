@@ -41,7 +41,10 @@ MODES = {
 
 
 def lines(work):
-    """Return how many lines some work executes, in all threads; each turn of a loop is one."""
+    """Return how many lines some work executes, in all threads; each turn of a loop is one.
+
+    What it returns comes second.
+    """
     counted = 0
 
     def trace(_frame, event, _argument):
@@ -53,11 +56,11 @@ def lines(work):
     threading.settrace(trace)
     sys.settrace(trace)
     try:
-        work()
+        result = work()
     finally:
         sys.settrace(before)
         threading.settrace(before)
-    return counted
+    return counted, result
 
 
 def grows(project, modes):
@@ -69,7 +72,9 @@ def grows(project, modes):
         for name in modes:
             if name == "status":
                 project.wait()
-            found[name].append(lines(lambda given=MODES[name]: project.pytest(*given)))
+            counted, result = lines(lambda given=MODES[name]: project.pytest(*given))
+            assert result.ret == 0, f"{name} of {count}: {result.outlines}"
+            found[name].append(counted)
     return {name: (many - some) / (some - few) for name, (_, few, some, many) in found.items()}
 
 

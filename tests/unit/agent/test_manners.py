@@ -51,7 +51,7 @@ def test_it_yields_to_others(guest, tmp_path):
     output = tmp_path / "nice"
     agent = guest(f"nice > {output}; exit 1", nice=10)
     agent.ask(query(tmp_path))
-    nice = os.getpriority(os.PRIO_PROCESS, 0) + 10
+    nice = min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)  # which is the most there is
     assert os.getpriority(os.PRIO_PROCESS, agent.process.pid) == nice
     assert output.read_text() == f"{nice}\n"
 

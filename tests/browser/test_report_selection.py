@@ -6,8 +6,10 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import math
 import subprocess
 import sys
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from polytropes import polytropes
 from selenium.webdriver.common.by import By
 from waves import waves
 
-from pytest_remex.report import ReportLaunch
+from pytest_remex.report import Page, ReportLaunch, ReportRow
 
 
 def drawn(report):
@@ -297,6 +299,23 @@ def test_a_pandas_query_is_copied(show, clipboard):
     report.search("lax")
     assert found() == [row.node for row in page.rows if "lax" in row.node]
     assert set(asked) == {"a'b"}
+
+
+def test_a_pandas_query_of_numbers_that_are_text(show, clipboard):
+    """The page has nan, and numbers that JavaScript lacks, as text; the results do not."""
+    rows = [
+        ReportRow(f"s.py::p[{n}]", "PASSED", values={"seed": 2**60 + n, "error": error}, job=str(n))
+        for n, error in enumerate([1.5, math.nan, 2.5])
+    ]
+    frame = pd.DataFrame([{**row.values, "node": row.node} for row in rows])
+    for name, value, place in [("seed", str(2**60 + 1), 1), ("error", "nan", 1), ("error", 2.5, 2)]:
+        chosen = f"#{quote(json.dumps({'f': {name: {'in': [value]}}}))}"
+        report = show(Page("p", {}, ("seed",), ("error",), rows), fragment=chosen)
+        assert report.count() == "1 of 3 experiments"
+        report.menu("Copy", "pandas query")
+        found = eval(clipboard(), {"results": lambda _: frame})  # noqa: S307 - as a user would
+        assert list(found.node) == [rows[place].node]
+        report.driver.get("about:blank")
 
 
 def report_nodes(report, page):

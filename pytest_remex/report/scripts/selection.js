@@ -281,7 +281,8 @@ function pandasQuery(selection) {
         QUERIED.includes(column.kind) &&
         filter.has === undefined &&
         !/[`\n\\]/.test(column.key) &&
-        !filter.in?.some(isEmpty),
+        !filter.in?.some(isEmpty) &&
+        !(column.numeric && column.values.some((value) => typeof value === "string")),
     );
   const query = plain
     ? filters.map(([column, filter]) => queryTerm(column, filter)).join(" and ")

@@ -56,6 +56,7 @@ from pytest_remex.pytest_plugin.stages import (
     in_order,
     is_imported,
     note_left_out,
+    refuse_hidden_sweep,
     refuse_shared_names,
     warn_if_not_collected,
 )
@@ -172,12 +173,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_pycollect_makeitem(
-    collector: pytest.Module | pytest.Class, obj: object
+    collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> list[pytest.Item] | None:
     """Make every sweep use the fixture `experiment`, even without an argument of that name.
 
     A sweep that a file imports is collected only where it is defined.
     """
+    refuse_hidden_sweep(name, obj)
     if (sweep := sweep_of(obj)) is not None:
         if is_imported(collector, obj):
             warn_if_not_collected(collector, sweep)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import FunctionType
 from typing import TypeAlias
 
 import pytest
@@ -65,6 +67,25 @@ def warn_if_not_collected(collector: pytest.Module | pytest.Class, sweep: Sweep)
         f"not look for it: rename that file sweep_{home.name}, or give it to pytest too"
     )
     collector.warn(pytest.PytestCollectionWarning(text))
+
+
+def refuse_hidden_sweep(name: str, found: object) -> None:
+    """Refuse a function that a decorator put in the place of a sweep, which is called no more.
+
+    Raises:
+        SweepError: The function holds the sweep that was defined under its name.
+
+    """
+    if not isinstance(found, FunctionType) or sweep_of(found):
+        return
+    for cell in found.__closure__ or ():
+        with suppress(ValueError):  # a cell may be empty
+            held = cell.cell_contents
+            if isinstance(held, FunctionType) and sweep_of(held) and held.__name__ == name:
+                raise SweepError(
+                    f"the decorator above @sweep hides the sweep {name} from pytest: let it use "
+                    f"functools.wraps, or leave it out"
+                )
 
 
 def _is_sweep_file(path: Path) -> bool:

@@ -307,6 +307,24 @@ def test_decorator_that_returns_nothing(empty_project, order):
     assert not empty_project.jobs()
 
 
+def test_decorator_that_hides_the_sweep(empty_project):
+    """A decorator without functools.wraps above a sweep is refused; a helper that holds one is not.
+
+    So is one whose cell is empty.
+    """
+    keep = "def keep(function):\n    def inner():\n        return function()\n    return inner\n\n"
+    empty = "def late():\n    def inner():\n        return x\n    return inner\n    x = 1\n\n"
+    sweeps = f"from pytest_remex import sweep\n\n{keep}{empty}"
+    one = "@sweep()\ndef one(experiment):\n    yield\n\n"
+    empty_project.sweeps(f"{sweeps}{one}helper, other = keep(one), late()\n")
+    empty_project.pytest("sweeps.py").assert_outcomes(passed=1)
+    empty_project.sweeps(f"{sweeps}@keep\n{one}")
+    result = empty_project.pytest("--remex-submit")
+    result.stdout.fnmatch_lines(["sweeps.py*: the decorator above @sweep hides the sweep one *"])
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    plain_text(result)
+
+
 @pytest.mark.parametrize(
     ("decorator", "message"),
     [

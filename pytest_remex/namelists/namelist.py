@@ -85,7 +85,7 @@ class SettingTarget(NamedTuple):
     group: Group | None
     """None if the file does not have it, and it is to be added."""
     written: str
-    """The name as the user wrote it, without its group."""
+    """The name as the user wrote it, without its group and without blanks."""
     name: str
     subscript: str
     value: object

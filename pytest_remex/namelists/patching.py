@@ -128,7 +128,8 @@ def _find(
         raise NamelistError(
             f"there is no &{group}: the groups are {_listed(f'&{name}' for name in groups)}"
         )
-    return SettingTarget(holder, groups.get(holder), match[2], name, subscript, value)
+    plain = "".join(match[2].split())  # gfortran reads no blank before a parenthesis or %
+    return SettingTarget(holder, groups.get(holder), plain, name, subscript, value)
 
 
 def _may_overlap(subscript: str, other: str) -> bool:

@@ -157,6 +157,12 @@ def test_an_element_of_a_list_cannot_be_removed(patched):
         patched(remove("w(2)"), text)
 
 
+def test_a_new_name_has_no_blanks(patched):
+    """gfortran would not find the equals sign after `w (2)` or `star % mass`."""
+    new = patched({"engine.w (2)": 1, "engine.star % mass": 2}, "&engine\n/\n")
+    assert new == "&engine\n   w(2) = 1\n   star%mass = 2\n/\n"
+
+
 def test_an_element_has_one_name(patched):
     """`w(02)` is `w(2)`: a new value replaces it, and does not stand before it."""
     text = "&engine\n  w(2) = 3\n  w(02) = 4\n  w(+3) = 1\n/\n"

@@ -158,7 +158,7 @@ def test_an_element_of_a_list_cannot_be_removed(patched):
 
 
 def test_a_new_name_has_no_blanks(patched):
-    """gfortran would not find the equals sign after `w (2)` or `star % mass`."""
+    """After `w (2)` or `star % mass`, gfortran does not find the equals sign."""
     new = patched({"engine.w (2)": 1, "engine.star % mass": 2}, "&engine\n/\n")
     assert new == "&engine\n   w(2) = 1\n   star%mass = 2\n/\n"
 

@@ -194,6 +194,18 @@ class Experiment:
             self.sbatch_options[name.replace("_", "-")] = str(value)
 
 
+def full_name(experiment: Experiment | Upstream) -> str:
+    """Return an experiment's name for messages: its sweep's, with its id if it has one.
+
+    Example:
+        >>> full_name(Experiment(Sweep("tams"), "mass=10", {"mass": 10}, {"mass": 10}, Path()))
+        'tams[mass=10]'
+
+    """
+    name = experiment.sweep.name
+    return f"{name}[{experiment.id}]" if experiment.id else name
+
+
 def as_written(experiment: Experiment) -> Experiment:
     """Return an experiment for its sweep function, with the members of enums that the user wrote.
 
@@ -301,8 +313,7 @@ class Run:
             raise SweepError(f"{name!r} leaves the run directory: use the path of an output in it")
         if not path.exists() and self.job.state is JobState.PURGED:
             raise RemoteError(
-                f"{name!r} of {self.experiment.sweep.name}[{self.experiment.id}] is lost: "
-                f"{self.job.reason}"
+                f"{name!r} of {full_name(self.experiment)} is lost: {self.job.reason}"
             )
         if not path.exists():
             raise RemoteError(

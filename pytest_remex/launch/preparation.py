@@ -21,7 +21,7 @@ import pluggy
 from pytest_remex.collect.failure import config_differences, config_omissions
 from pytest_remex.display import SHOWN, some_of
 from pytest_remex.errors import SweepError
-from pytest_remex.experiment import Experiment
+from pytest_remex.experiment import Experiment, full_name
 from pytest_remex.hooks import naming_hook
 from pytest_remex.model import CONTROL, Config, Remote, Repo, Sweep
 from pytest_remex.names import point_id
@@ -94,10 +94,10 @@ def _refuse_path_of_checkout(experiment: Experiment, patch: Patch) -> None:
     named = [os.fsdecode(each.path) for each in patch.edits if path in (each.content or b"")]
     if named:
         raise SweepError(
-            f"{experiment.id}: the patch writes the path of its checkout, {experiment.path}, into "
-            f"{some_of(named)}: no job finds anything there, and as it is another path each time, "
-            f"each submit would send the experiment again: write a relative path, or have "
-            f".gitignore name what no job reads"
+            f"{full_name(experiment)}: the patch writes the path of its checkout, "
+            f"{experiment.path}, into {some_of(named)}: no job finds anything there, and as it is "
+            f"another path each time, each submit would send the experiment again: write a "
+            f"relative path, or have .gitignore name what no job reads"
         )
 
 
@@ -188,8 +188,8 @@ def refuse_missing_config_file(experiment: Experiment, tracked: Iterable[bytes])
             near = difflib.get_close_matches(name, known, n=3)
             instead = f"did you mean {' or '.join(near)}?" if near else "name one that is there"
             raise SweepError(
-                f"{experiment.id}: config_file={name!r} is not in the checkout after the patch: "
-                f"{instead}"
+                f"{full_name(experiment)}: config_file={name!r} is not in the checkout after "
+                f"the patch: {instead}"
             )
 
 
@@ -209,13 +209,14 @@ def check_config(experiment: Experiment, hook: pluggy.HookRelay) -> Iterator[str
     if config is None:
         if files and not told:
             raise SweepError(
-                f"{experiment.id}: no reader reads the config_file {' or '.join(files)}: name a "
-                f"file that one reads, or implement the hook pytest_remex_config in conftest.py"
+                f"{full_name(experiment)}: no reader reads the config_file "
+                f"{' or '.join(files)}: name a file that one reads, or implement the "
+                f"hook pytest_remex_config in conftest.py"
             )
         return
     if wrong := config_differences(experiment.asked, config, found="the checkout has"):
         raise SweepError(
-            f"{experiment.id}: after the patch the config is not the one asked for: "
+            f"{full_name(experiment)}: after the patch the config is not the one asked for: "
             f"{'; '.join(wrong)}; let the patch write it, or correct the sweep"
         )
     if missing := config_omissions(experiment.config, config):
@@ -247,8 +248,8 @@ def by_recipe(first: Prepared, made: Prepared, recipe: int) -> Prepared:
     """
     if made.identity.fingerprint == first.identity.fingerprint:
         raise SweepError(
-            f"recipe {recipe} of {first.experiment.id}, {made.experiment.recipe!r}, makes the "
-            f"same files as the first one: read experiment.recipe in the patch"
+            f"recipe {recipe} of {full_name(first.experiment)}, {made.experiment.recipe!r}, makes "
+            f"the same files as the first one: read experiment.recipe in the patch"
         )
     return replace(made, identity=first.identity, recipe=recipe)
 
@@ -288,7 +289,7 @@ class SweepCalls:
     workspaces: Workspaces
     tell: Callable[[str], None]
     _prepared: dict[str, Prepared] = field(default_factory=dict)
-    """Those prepared so far, by sweep and id."""
+    """Those prepared so far, by name."""
 
     def prepare(self, at: SweepPoint, inspect: Inspect | None = None) -> Prepared:
         """Prepare the experiment at a point, by the first of the sweep's recipes.
@@ -296,7 +297,7 @@ class SweepCalls:
         Raises `RemexError` if it cannot be prepared.
         """
         prepared = self._prepare(at, inspect, 0)
-        self._prepared[f"{at.sweep.name}[{prepared.experiment.id}]"] = prepared
+        self._prepared[full_name(prepared.experiment)] = prepared
         return prepared
 
     def for_retry(
@@ -327,7 +328,7 @@ class SweepCalls:
             rules = rules_of(at.sweep, [self.path], self.scripts, CONTROL)
             inputs = self.workspaces.inputs(self.repo, rules)
             before = experiment.comes_after
-            upstream = self._prepared.get(f"{before.sweep.name}[{before.id}]") if before else None
+            upstream = self._prepared.get(full_name(before)) if before else None
             named = Named(self._node(at), experiment, {}, self.repo, self.remote, upstream)
             prepared = prepare(named, workspace, inputs, inspect)
         finally:

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_remex import names
 from pytest_remex.errors import SweepError
-from pytest_remex.experiment import Experiment
+from pytest_remex.experiment import Experiment, full_name
 from pytest_remex.hooks import GuardedHooks
 from pytest_remex.io import writing
 from pytest_remex.launch.preparation import differing_files
@@ -120,10 +120,9 @@ class Trials:
         if again is None:
             return  # it can only run once, for example because it makes a folder elsewhere
         if differing := differing_files(prepared, again):
-            experiment = prepared.experiment
             self._note(
-                f"{experiment.sweep.name}: the patch of {experiment.id} made other files when it "
-                f"ran again: {', '.join(differing)}; so each submit sends it again, as another "
+                f"the patch of {full_name(prepared.experiment)} made other files when it ran "
+                f"again: {', '.join(differing)}; so each submit sends it again, as another "
                 f"experiment: give random numbers a fixed seed, and write no time into files"
             )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_remex.errors import SweepError
-from pytest_remex.experiment import Experiment
+from pytest_remex.experiment import Experiment, full_name
 from pytest_remex.hooks import GuardedHooks
 from pytest_remex.known_files import KnownFiles
 from pytest_remex.launch.preparation import (
@@ -187,8 +187,7 @@ def refuse_without_upstream(prepared: Prepared) -> None:
     before = prepared.experiment.comes_after
     if before is not None and prepared.upstream is None:
         fail(
-            f"{before.sweep.name}[{before.id}], which it comes after, was not prepared: see "
-            f"what is said of that"
+            f"{full_name(before)}, which it comes after, was not prepared: see what is said of that"
         )
 
 

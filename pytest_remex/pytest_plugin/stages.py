@@ -14,6 +14,7 @@ from typing import TypeAlias
 import pytest
 
 from pytest_remex.errors import SweepError
+from pytest_remex.experiment import full_name
 from pytest_remex.model import Config, Sweep
 from pytest_remex.names import function_of, label
 from pytest_remex.pytest_plugin.fixtures import is_pinned
@@ -127,7 +128,7 @@ def skip_after_left_out(item: pytest.Function) -> None:
         return
     why = left_out.get((variant_of(item), key_of(before.sweep, before.point)))
     if why is not None:
-        skip(f"{before.sweep.name}[{before.id}], which it comes after, is skipped: {why}")
+        skip(f"{full_name(before)}, which it comes after, is skipped: {why}")
 
 
 def in_order(session: pytest.Session, *, complete: bool) -> list[pytest.Function] | None:

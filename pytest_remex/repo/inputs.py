@@ -164,7 +164,7 @@ class Inputs:
 
         Args:
             edits: The patch's changes.
-            experiment: The experiment's id, for the message.
+            experiment: The experiment's name, for the message.
             differs: Whether an edit's content differs from the base.
 
         Raises:

@@ -17,7 +17,7 @@ from sys import intern
 from pytest_remex import names, temporary
 from pytest_remex.common.paths import unplaceable
 from pytest_remex.errors import RepositoryError, SweepError
-from pytest_remex.experiment import Experiment, staged_fingerprint
+from pytest_remex.experiment import Experiment, full_name, staged_fingerprint
 from pytest_remex.model import Commit, Config, Identity, Remote, Repo
 from pytest_remex.repo.commits import Committer, Patch, refuse_locked_refs
 from pytest_remex.repo.git import BRANCH, Git
@@ -141,10 +141,10 @@ class Workspace:
         for edit in patch.edits:
             if edit.content is not None and (why := unplaceable(edit.path)):
                 raise SweepError(
-                    f"{experiment.id}: the patch makes {os.fsdecode(edit.path)!r}, but {why}: "
-                    f"use another path, or remove it in the patch"
+                    f"{full_name(experiment)}: the patch makes {os.fsdecode(edit.path)!r}, but "
+                    f"{why}: use another path, or remove it in the patch"
                 )
-        inputs.refuse(patch.edits, experiment.id, self._differs)
+        inputs.refuse(patch.edits, full_name(experiment), self._differs)
         if named.brought:
             made = {edit.path for edit in patch.edits if edit.content is not None}
             _refuse_brought(named, made | {*self.scratch.files})
@@ -175,10 +175,10 @@ class Workspace:
         first = self._nodes.setdefault(key, named.node)
         if first != named.node:
             raise SweepError(
-                f"{experiment.id} makes the same files as {first}: the parameter in which they "
-                f"differ has no effect. Check that the patch uses it, or drop it from the sweep "
-                f"(#SBATCH options that only say when and where a job runs, such as --time, do "
-                f"not count)"
+                f"{full_name(experiment)} makes the same files as {first}: the parameter in "
+                f"which they differ has no effect. Check that the patch uses it, or drop it from "
+                f"the sweep (#SBATCH options that only say when and where a job runs, such as "
+                f"--time, do not count)"
             )
 
     def header(self, script: str) -> Header:
@@ -335,8 +335,8 @@ def _refuse_brought(named: Named, files: set[bytes]) -> None:
         above = {path[:place] for place, byte in enumerate(path) if byte == ord("/")}
         if path in files or above & files or any(each.startswith(path + b"/") for each in files):
             raise SweepError(
-                f"{named.experiment.id}: bring: {target!r} is in the way of a file of the run "
-                f"directory: name another one"
+                f"{full_name(named.experiment)}: bring: {target!r} is in the way of a file "
+                f"of the run directory: name another one"
             )
 
 

@@ -274,7 +274,7 @@ def test_patch_into_folders_that_are_kept(empty_project, edit, path):
     for mode in ("--remex-plan", "--remex-submit"):
         result = empty_project.pytest(mode)
         result.assert_outcomes(failed=1, passed=1)
-        refused(result, "a=1: the patch makes '", ": use another path")
+        refused(result, "[a=1]: the patch makes '", ": use another path")
     assert path in refused(empty_project.pytest("--remex-plan"))
 
 

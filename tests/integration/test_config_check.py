@@ -31,7 +31,7 @@ def test_patch_that_forgets_a_parameter(project_with_config, mode):
     result = project.pytest("sweeps.py", *mode, "-k", "a=2")
     result.assert_outcomes(failed=1, deselected=1)
     result.stdout.fnmatch_lines(
-        ["*a=2: after the patch the config is not the one asked for: a: asked for 2, *has 1;*"]
+        ["*[[]a=2]: after the patch the config is not the one asked for: a: asked for 2, *has 1;*"]
     )
     assert not project.record_paths()
 

@@ -93,7 +93,7 @@ def test_many_refusals(empty_project, option):
     assert "_ grid[a=0] and 11 more, for the same reason _" in text
     assert text.count("\nconfg.yaml: No such file or directory") == 1
     assert "_ other[a=0] and 11 more, for the same reason _" in text
-    assert text.count("\na=0: config_file='confg.yaml' is not in the checkout") == 1
+    assert text.count("\nother[a=0]: config_file='confg.yaml' is not in the checkout") == 1
     assert text.count("\nFAILED sweeps.py::grid[a=") == 12
 
 

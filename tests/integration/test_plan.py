@@ -188,7 +188,7 @@ def test_a_patch_that_makes_other_files_each_time(empty_project, mode):
     told = [line for line in result.outlines if "made other files when it ran again" in line]
     assert len(told) == 1
     assert told[0].startswith(
-        "grid: the patch of a=1 made other files when it ran again: input.txt"
+        "the patch of grid[a=1] made other files when it ran again: input.txt"
     )
 
 
@@ -199,6 +199,6 @@ def test_a_patch_that_writes_the_path_of_its_checkout(empty_project):
         result = empty_project.pytest(mode, "-k", "grid")
         result.assert_outcomes(failed=2)
         result.stdout.fnmatch_lines(
-            ["*a=1: the patch writes the path of its checkout, *input.txt*"]
+            ["*grid[[]a=1]: the patch writes the path of its checkout, *input.txt*"]
         )
     assert not empty_project.jobs()

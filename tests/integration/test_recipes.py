@@ -160,3 +160,33 @@ def test_a_recipe_that_raises_leaves_nothing_behind(empty_project):
     result = empty_project.pytest("--remex-plan", "-k", "good or job", "-v")
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.no_fnmatch_line("*+++ left.txt*")
+
+
+def test_what_comes_after_a_recipe_that_cannot_be_used(empty_project):
+    """If the next recipe of an upstream makes the same files, neither stage is sent again."""
+    project = empty_project
+    project.sweeps(STAGES)
+    project.ran()
+    jobs = project.jobs()
+    again = project.pytest("--remex-submit", "--remex-retry", "-v")
+    again.assert_outcomes(failed=2)
+    again.stdout.fnmatch_lines(
+        [
+            "recipe 1 of first, *makes the same files as the first one*",
+            "sweeps.py::first, which it comes after, failed*",
+        ]
+    )
+    assert project.jobs() == jobs
+
+
+STAGES = """
+from pytest_remex import sweep
+
+@sweep(recipes=[{}, {"step": 2}])
+def first(experiment):
+    (experiment.path / "input.txt").write_text("fail\\\\n")
+
+@sweep(after=first)
+def second(experiment):
+    (experiment.path / "input.txt").write_text("second\\\\n")
+"""

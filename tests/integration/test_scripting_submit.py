@@ -139,7 +139,8 @@ def test_a_recipe_without_effect(project):
     project.sweeps(RECIPES.replace("experiment.recipe.get", "{}.get"))
     submit(project)
     project.wait()
-    assert "recipe 1 of a=1, {'step': 2}, makes the same files" in submit(project, retry="failed")
+    refused = submit(project, retry="failed")
+    assert "recipe 1 of grid[a=1], {'step': 2}, makes the same files" in refused
 
 
 def test_hooks_say_how_runs_continue(project):

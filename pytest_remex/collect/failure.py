@@ -148,11 +148,20 @@ def config_differences(asked: Config, ran: Config, found: str = "ran with") -> l
     A name that is not in the config that ran could not be read back, and is not compared; `ran` may
     find a name under other spellings too. `found` introduces the value found, in the message.
     """
+    present = [(name, value) for name, value in _settings(asked) if name in ran]
+    pairs = [(name, value, _as_asked(name, value, ran)) for name, value in present]
     return [
-        f"{name}: asked for {value!r}, {found} {ran[name]!r}"
-        for name, value in _settings(asked)
-        if name in ran and not _same(value, ran[name])
+        f"{name}: asked for {value!r}, {found} {there!r}"
+        for name, value, there in pairs
+        if not _same(value, there)
     ]
+
+
+def _as_asked(name: str, asked: Value, ran: Config) -> Value:
+    """Return the value that ran; in a namelist, one value may be a list's only element."""
+    found = ran[name]
+    is_one = isinstance(asked, list) and len(asked) == 1 and not isinstance(found, list)
+    return [found] if is_one and f"{name}(1)" in ran else found
 
 
 def _settings(config: Config) -> Iterator[tuple[str, Value]]:
@@ -221,6 +230,8 @@ def _size(size: int) -> str:
 
 
 def _same(asked: Value, ran: object) -> bool:
+    if isinstance(asked, list) and isinstance(ran, list):
+        return len(asked) == len(ran) and all(map(_same, asked, ran))
     if isinstance(asked, bool) or isinstance(ran, bool):
         return asked is ran
     if isinstance(asked, str) and isinstance(ran, date):  # as YAML and TOML have it

@@ -145,7 +145,7 @@ def _values(settings: Mapping[str, object], name: str, subscript: str) -> Iterat
     key = f"{name}({subscript})" if subscript else name
     if key in elements:
         yield elements[key]
-    elif subscript and (section := leading_elements(elements, key)):
+    elif section := leading_elements(elements, key):
         yield section
 
 

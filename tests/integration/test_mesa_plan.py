@@ -108,6 +108,22 @@ def test_why_the_config_is_another(empty_project, mode, file, why):
     result.stdout.fnmatch_lines(["*initial_mass: asked for 5, the checkout has 3;*", why])
 
 
+@pytest.mark.parametrize(("file", "more"), [("inlist_project", ""), ("model.nml", "x_ctrl(4) = 9")])
+def test_lists_of_any_length(empty_project, file, more):
+    """A list of one value is what was asked for, and so is one before elements further on."""
+    changed = PROJECT.replace("&controls", f"&controls\n{more}")
+    for name, text in {"inlist": CHAIN, "inlist_project": PROJECT, file: changed}.items():
+        empty_project.write(name, text)
+    empty_project.commit("work")
+    sweeps = SWEEPS.format(
+        values=[[5], [5, 6]], file=file, setting="controls.x_ctrl", config_file=file
+    )
+    empty_project.sweeps(sweeps.replace('"value"', '"x_ctrl"'))
+    result = empty_project.pytest("sweeps.py")
+    result.assert_outcomes(passed=2)
+    result.stdout.no_fnmatch_line("*cannot be compared*")
+
+
 def test_a_star_of_a_binary(planned):
     """`inlist_names` leads to the stars' inlists, and what they read counts."""
     binary = "&binary_job\n inlist_names(1) = 'inlist1'\n inlist_names(2) = 'inlist2'\n/\n"

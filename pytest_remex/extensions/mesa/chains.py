@@ -96,7 +96,9 @@ class EffectiveConfig(Mapping[str, "Value"]):
         """Return the effective value; raises `KeyError`."""
         group, key = self._split(name)
         holders = [
-            each for each in self._groups(group) if key in each[1] or leading_elements(each[1], key)
+            each
+            for each in self._groups(group)
+            if _known(each[1], key) or leading_elements(each[1], key)
         ]
         return _value(self._only(name, holders), key)
 
@@ -137,9 +139,14 @@ class EffectiveConfig(Mapping[str, "Value"]):
         return root + mark + group.strip().lower(), key
 
 
+def _known(names: Names, key: str) -> tuple[Origin, ...]:
+    """Return where a setting is set; a single value of a bare name is also its element 1."""
+    return names.get(key) or (names.get(key[:-3], ()) if key.endswith("(1)") else ())
+
+
 def _value(names: Names, key: str) -> Value:
-    if key in names:
-        return cast("Value", names[key][-1].value)
+    if known := _known(names, key):
+        return cast("Value", known[-1].value)
     return [cast("Value", each[-1].value) for each in leading_elements(names, key)]
 
 

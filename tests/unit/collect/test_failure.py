@@ -31,6 +31,7 @@ from pytest_remex.common.jobs import Job, JobState
         ({"mass": 10}, {}),
         ({"flag": True}, {"flag": True}),
         ({"list": [1, 2]}, {"list": [1, 2]}),
+        ({"list": [1]}, {"list": 1, "list(1)": 1}),
     ],
 )
 def test_no_difference(asked, ran):
@@ -45,6 +46,10 @@ def test_no_difference(asked, ran):
         ({"flag": True}, {"flag": 1}, "flag: asked for True, ran with 1"),
         ({"name": "x"}, {"name": "y"}, "name: asked for 'x', ran with 'y'"),
         ({"z": 0.02}, {"z": None}, "z: asked for 0.02, ran with None"),
+        ({"z": [1]}, {"z": 1}, "z: asked for [1], ran with 1"),
+        ({"z": [1]}, {"z": 2, "z(1)": 2}, "z: asked for [1], ran with [2]"),
+        ({"z": [1]}, {"z": [1, 2], "z(1)": 1}, "z: asked for [1], ran with [1, 2]"),
+        ({"z": [True]}, {"z": [1]}, "z: asked for [True], ran with [1]"),
     ],
 )
 def test_difference(asked, ran, shown):

@@ -95,6 +95,13 @@ def test_an_array_of_several_files_is_one(work):
     assert effective_config(root)["w"] == [7, 8]
 
 
+def test_one_value_is_also_the_first_element(work):
+    """An inlist does not say whether `w = 7` sets an array."""
+    config = effective_config(work(inlist="&controls\nw = 7\n/\n"))
+    assert config["w"] == config["controls.w(1)"] == 7
+    assert "w(2)" not in config
+
+
 def test_a_missing_file_is_named(work):
     """The message says who reads it, and what to do."""
     root = work(inlist="&controls\n" + reads("controls", "nowhere") + "/\n")

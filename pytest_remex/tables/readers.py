@@ -95,7 +95,7 @@ def read(path: Path, options: Mapping[str, object] = MappingProxyType({})) -> ob
         )
     try:
         return _WITH_OPTIONS[reader](path, options) if options else reader(path)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError, RecursionError, zlib.error) as error:
         raise RemexError(
             f"{path} cannot be read as {path.suffix}: {error}; check what the job wrote"
         ) from error
@@ -161,12 +161,17 @@ def _path(path: Path) -> object:
 
 def _numpy(path: Path) -> object:
     """Read a .npy as an array, or a .npz as arrays by name; pickled objects are refused."""
+    from zipfile import BadZipFile  # noqa: PLC0415 - as numpy
+
     import numpy as np  # noqa: PLC0415 - takes a tenth of a second to load
 
-    found = np.load(path, allow_pickle=False)
-    if isinstance(found, np.lib.npyio.NpzFile):
-        with found:
-            return dict(found)
+    try:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.lib.npyio.NpzFile):
+            with found:
+                return dict(found)
+    except BadZipFile as error:
+        raise ValueError(error) from error
     return found
 
 
@@ -191,11 +196,8 @@ def _hdf5(path: Path) -> object:
 
 def _packed_text(path: Path) -> object:
     """Return the text of a gzipped file."""
-    try:
-        with gzip.open(path, "rt", encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except (EOFError, zlib.error) as error:
-        raise ValueError(error) from error
+    with gzip.open(path, "rt", encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 _READERS: Mapping[str, Callable[[Path], object]] = {

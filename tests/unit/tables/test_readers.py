@@ -87,6 +87,9 @@ def test_unknown(tmp_path, name):
         ("a.nc", "no netCDF"),
         ("a.h5", "no HDF5"),
         ("a.txt.gz", "not packed"),
+        ("a.npy", ""),
+        ("a.json", "[" * 100_000),
+        ("a.toml", f"a = {'[' * 10_000}"),
     ],
 )
 def test_damaged(tmp_path, name, text):
@@ -94,6 +97,20 @@ def test_damaged(tmp_path, name, text):
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(RemexError, match=rf"{name}:? (it )?cannot be read as"):
+        read(path)
+
+
+@pytest.mark.parametrize("end", [b"", bytes(range(200))])
+@pytest.mark.parametrize("name", ["a.npz", "a.csv.gz", "a.txt.gz"])
+def test_cut_off(tmp_path, name, end):
+    """A packed file that a killed job left half-written, or that is damaged, is refused by name."""
+    path = tmp_path / name
+    packed = gzip.compress(b"a,b\n1,2\n" * 999)
+    if name == "a.npz":
+        np.savez_compressed(path, x=np.arange(9999.0))
+        packed = path.read_bytes()
+    path.write_bytes(packed[: len(packed) // 2] + end)
+    with pytest.raises(RemexError, match=rf"{name} cannot be read as"):
         read(path)
 
 

@@ -165,14 +165,12 @@ def _numpy(path: Path) -> object:
 
     import numpy as np  # noqa: PLC0415 - takes a tenth of a second to load
 
-    try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.lib.npyio.NpzFile):
-            with found:
-                return dict(found)
-    except BadZipFile as error:
-        raise ValueError(error) from error
-    return found
+    with path.open("rb") as file:  # NumPy leaves a damaged one open
+        try:
+            found = np.load(file, allow_pickle=False)
+            return dict(found) if isinstance(found, np.lib.npyio.NpzFile) else found
+        except BadZipFile as error:
+            raise ValueError(error) from error
 
 
 def _netcdf(path: Path) -> object:

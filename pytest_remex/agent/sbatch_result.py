@@ -94,15 +94,23 @@ _REFUSED = (
 _NEVER_SENT = (
     "Batch script contains DOS line breaks",
     "Batch script is empty",
+    "Could not open user environment file",
     "Invalid --",
     "Invalid directive found in batch script",
     "Invalid numeric value",
     "This does not look like a batch script",
     'Try "sbatch --help"',
     "Unable to open file",
+    "are mutually exclusive",
     "cli_filter plugin terminated with error",
+    "error: Invalid generic resource",
+    "invalid --",
+    "invalid entry for --cluster",
     "invalid option",
+    "is not a valid node count",
+    "less than minimum node count",
     "option requires an argument",
+    "unrecognized --",
     "unrecognized option",
 )
 

@@ -216,6 +216,31 @@ def test_a_refusal_is_told_in_slurms_words(launch, words):
     assert len(launch.shims.calls()) == 1
 
 
+@WITH_ACCOUNTING
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--gres=gpu:1",
+        "--gpus=1",
+        "--ntasks-per-gpu=2",
+        "--clusters=nowhere",
+        "--mem=1 --mem-per-cpu=1",
+        "--nodes=2-1",
+        "--nodes=abc",
+        "--export-file=/nowhere",
+        "--profile=nothing",
+        "--hint=nothing",
+    ],
+)
+def test_what_sbatch_does_not_send_is_refused_at_once(launch, options):
+    """Sbatch itself refuses some options, in other words than the controller's."""
+    launch.shims.put(":")
+    (event,) = launch.submit(launch.add("r", f"#!/bin/sh\n#SBATCH {options}\ntrue\n"))
+    assert isinstance(event, Rejected)
+    assert "attempts" not in event.message
+    assert len(launch.shims.calls()) == 1
+
+
 @pytest.mark.parametrize("words", LIMIT)
 def test_a_submit_limit_is_tried_against_for_a_while(launch, words):
     """A submission succeeds after the limit is lifted; a lasting limit is reported as such."""

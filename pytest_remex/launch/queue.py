@@ -122,8 +122,8 @@ class ExperimentQueue:
     @property
     def launches(self) -> list[str]:
         """The launches that experiments were submitted in."""
-        submitted = [each.outcome for each in self._all if each.outcome.job]
-        return list(dict.fromkeys(e.launch for e in submitted if e.state is State.SUBMITTED))
+        outcomes = (each.outcome for each in self._all)
+        return list(dict.fromkeys(e.launch for e in outcomes if e.state is State.SUBMITTED))
 
     def count(self, state: State) -> int:
         """Return how many experiments are in a state."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -66,13 +66,8 @@ def share_locations(items: Iterable[pytest.Function]) -> None:
 
 
 def sweep_for(item: pytest.Function) -> Sweep:
-    """Return an experiment's sweep. Raises `SweepError` for another item."""
-    sweep = sweep_of(item.obj)
-    if sweep is None:
-        raise SweepError(
-            f"{item.nodeid} is not an experiment: decorate its function with @sweep(...)"
-        )
-    return sweep
+    """Return an experiment's sweep."""
+    return cast("Sweep", sweep_of(item.obj))
 
 
 def variant_of(item: pytest.Item) -> Variant:

@@ -7,11 +7,13 @@ import zlib
 import pytest
 from support.agents import AgentError
 
+from pytest_remex.common.claims import Claim, ClaimRuns, WantedClaim
 from pytest_remex.common.records import (
     AppendRecord,
     LaunchOpened,
     OpenLaunch,
     ReadRecords,
+    RecordCut,
     RecordLacking,
     RecordPart,
     RecordRefused,
@@ -48,10 +50,10 @@ def test_a_client_reads_what_it_lacks(agent, tmp_path):
 
 
 def test_a_half_line_is_not_sent(agent, tmp_path):
-    """A line that a writer has not finished comes with the next request."""
+    """A line that a writer has not finished comes with the next request; that is said."""
     agent.ask(AppendRecord(str(tmp_path), part("L", 0, "one\ntw")))
-    (event,) = agent.ask(ReadRecords(str(tmp_path), {}))
-    assert text_of(event) == "one\n"
+    event, cut = agent.ask(ReadRecords(str(tmp_path), {}))
+    assert (text_of(event), cut) == ("one\n", RecordCut("L"))
 
 
 def test_a_runs_folder_that_is_not_there(agent, tmp_path):
@@ -76,6 +78,16 @@ def test_a_copy_that_is_anothers_stays_as_it_is(agent, tmp_path, lines):
     assert (tmp_path / ".remex/launches/L.jsonl").read_text() == "ONE\n"
 
 
+def test_nothing_is_claimed_without_the_launchs_record(agent, tmp_path):
+    """If the copy of the record became another client's, the request is refused as a whole."""
+    claim = Claim("3fa1c2", "run", "L", "token", "b", "s", "t", "tams", "x::tams", {}, "ann@laptop")
+    agent.ask(AppendRecord(str(tmp_path), part("L", 0, "ONE\n")))
+    request = ClaimRuns(str(tmp_path), part("L", 0, "two\n"), [WantedClaim(claim)], [])
+    with pytest.raises(AgentError, match="was changed by another output folder"):
+        agent.ask(request)
+    assert not (tmp_path / ".remex/claims").exists()
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/x", ".hidden", "", "a/b"])
 def test_a_records_name_stays_in_its_folder(agent, tmp_path, name):
     """A name that leaves the folder is refused."""
@@ -84,11 +96,12 @@ def test_a_records_name_stays_in_its_folder(agent, tmp_path, name):
 
 
 def test_links_and_other_files_are_no_records(agent, tmp_path):
-    """Only regular files are read: a link, a FIFO or a folder may lead anywhere."""
+    """Only regular files of records are read: a link, a FIFO or a folder may lead anywhere."""
     folder = tmp_path / ".remex/launches"
     folder.mkdir(parents=True)
     (tmp_path / "secret").write_text("mine\n")
     (folder / "link.jsonl").symlink_to(tmp_path / "secret")
     (folder / "folder.jsonl").mkdir()
     os.mkfifo(folder / "fifo.jsonl")
+    (folder / "notes.txt").write_text("somebody's\n")
     assert agent.ask(ReadRecords(str(tmp_path), {})) == []

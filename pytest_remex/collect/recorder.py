@@ -100,6 +100,10 @@ class RunRecorder:
             )
 
 
+_MOST_BITS = 4096
+"""Python writes no integers of more than 4300 digits."""
+
+
 def measure(name: str, value: object) -> Scalar:
     """Convert a measure to a plain Python number, text or boolean; nan and infinities are kept.
 
@@ -113,6 +117,11 @@ def measure(name: str, value: object) -> Scalar:
             return value
         case str():
             return str.__str__(value)  # str() names an enum's member
+        case int() if value.bit_length() > _MOST_BITS:
+            raise SweepError(
+                f"the measure {name!r} is an integer of {value.bit_length()} bits, more than "
+                f"{_MOST_BITS}: record its logarithm"
+            )
         case int():
             return int(value)
         case float():

@@ -173,6 +173,7 @@ def test_no_config_to_read_back(empty_project, monkeypatch):
         ("run.record(a=1)", "'a' is the name of a parameter"),
         ("return {'job': 1}", "'job' is the name of a column"),
         ("run.record(late=[1])", "'late' is [[]1], of type list"),
+        ("run.record(late=10**5000)", "'late' is an integer of 16610 bits"),
     ],
 )
 def test_a_refused_measure_fails_by_its_key(empty_project, code, why):

@@ -172,7 +172,6 @@ class Recognizer:
             for each in self._index.at_point(point, prepared.variant, local=local)
             if each.run.identity is not None
             and each.run.identity.changed == made
-            and not _is_other_replicate(each, prepared)
             and not any(map(self._sweep_exists, _nodes_of(each)))
         ]
 

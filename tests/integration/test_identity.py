@@ -263,6 +263,27 @@ def test_new_base(project):
     assert len(project.jobs()) == 6
 
 
+def test_several_other_bases(project):
+    """The base of the newest runs is named, but that of an older run if it is known to be good."""
+    project.ran()
+    first = project.git("rev-parse", "--short=7", "HEAD")
+    project.commit(notes_txt="more\n")
+    project.submit("--remex-new-base").assert_outcomes(passed=3)
+    second = project.git("rev-parse", "--short=7", "HEAD")
+    project.commit(notes_txt="even more\n")
+    plan = project.pytest("--remex-plan")
+    plan.stdout.fnmatch_lines([f"3 of these 3 were submitted on base {second}; since then *"])
+    launch = project.record_paths()[0].stem
+    project.pytest("--remex-status", f"--remex-launch={launch}", "-k", "a=1")
+    plan = project.pytest("--remex-plan")
+    plan.stdout.fnmatch_lines(
+        [
+            f"1 of these 3 completed on base {first}; since then *",
+            f"2 of these 3 were submitted on base {second}; since then *",
+        ]
+    )
+
+
 @pytest.mark.parametrize("fix", ["branch", "remex_control"])
 def test_fix_for_a_new_base(project, fix):
     """The fixes in the message work: staying on the base, or naming the file that no job reads."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -107,17 +108,10 @@ def patched_experiment(item: pytest.Function, path: Path, recipe: int) -> Experi
 
     It is kept with all others of the grid, so its point is not a copy.
     """
-    sweep, point, used = sweep_for(item), point_of(item), experiment_in(item)
-    return Experiment(
-        sweep,
-        item.callspec.id,
-        point,
-        config_at(sweep, point),
-        path,
-        sbatch_options=used.sbatch_options if used else {},
-        recipe=sweep.recipe(recipe),
-        comes_after=(used.comes_after if used else None) or upstream_at(sweep, point),
-    )
+    used, made = experiment_in(item), experiment_of(item, path, recipe)
+    before = (used.comes_after if used else None) or made.comes_after
+    options = used.sbatch_options if used else {}
+    return replace(made, point=point_of(item), sbatch_options=options, comes_after=before)
 
 
 def use_recipe(item: pytest.Function, path: Path, recipe: int) -> None:

@@ -59,7 +59,7 @@ _REDIRECTED = re.compile(r"(?:&?>>?|\btee(?:[ \t]+-\w+)*)[ \t]*[\"']?(?:\./)?([\
 _SENT = re.compile(r"(?<![\d&>])(?:&|1)?>>?[ \t]*[\"']?(?:\./)?([\w$][\w./${}-]*)")
 """A file to which a command sends its standard output."""
 _STARTS_MESA = re.compile(r"(?:^|[\s/;&({])(?:rn\w*|star|binary)\b|REMEX_COMMAND")
-_VARIABLE = re.compile(r"\$(?:\w+|\{\w+\})")
+_VARIABLE = re.compile(r"(?:\$(?:\w+|\{\w+\}))+")
 _LETTER = re.compile(r"[A-Za-z]")
 
 

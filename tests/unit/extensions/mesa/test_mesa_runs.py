@@ -155,9 +155,10 @@ def test_redirected_output_is_read(tmp_path):
     }
 
 
-def test_output_whose_name_has_a_variable_is_read(tmp_path):
+@pytest.mark.parametrize("name", ["log_${SLURM_JOB_ID}.txt", "log_$NAME${SLURM_JOB_ID}.txt"])
+def test_output_whose_name_has_a_variable_is_read(tmp_path, name):
     """Of several jobs' files the newest counts; a bare variable, or a folder, names none."""
-    script = './rn > "log_${SLURM_JOB_ID}.txt" 2>&1\n./a | tee $LOG\n./b >$HOME/all.txt\n'
+    script = f'./rn > "{name}" 2>&1\n./a | tee $LOG\n./b >$HOME/all.txt\n'
     (tmp_path / "run.sbatch").write_text(script)
     (tmp_path / "LOGS").mkdir()
     (tmp_path / "LOGS" / "all.txt").write_text(" STOP 1\n")

@@ -224,6 +224,20 @@ def test_a_skipped_upstream_skips_what_comes_after_it(chain, skips):
     assert words == ({"SKIPPED"} if skips == "mark" else patched)
 
 
+def test_a_retried_upstream_leaves_what_runs_alone(chain):
+    """If the check of an upstream failed, what comes after it is not sent again while it runs."""
+    chain.edit("sweeps.py", 'run.record(size=len(run.read("result.txt")))', "assert False")
+    chain.edit("sweeps.py", 'f"second', 'f"wait second')
+    chain.submit("-k", "first or second")
+    chain.until(ended=["1", "2"])
+    chain.pytest("--remex-collect", "-k", "first or second").assert_outcomes(failed=2, skipped=4)
+    again = shown_states(chain.submit("-v", "--remex-retry=check", "-k", "first or second"))
+    assert {word for name, word in again.items() if "first" in name} == {"SUBMITTED"}
+    assert {word for name, word in again.items() if "second" in name} == {"ALREADY SUBMITTED"}
+    assert len(chain.jobs()) == 8
+    chain.release_waiting()
+
+
 def test_clean_leaves_what_a_waiting_stage_needs(chain):
     """The run directories of an upstream stay until all jobs after it have ended."""
     chain.edit("sweeps.py", 'f"second', 'f"wait second')

@@ -146,7 +146,8 @@ def _lacking(work: Work) -> Iterator[str]:
     for group in _REQUIRED:
         read = (files for name, files in work.effective.files.items() if _bare(name) == group)
         for path in sorted(frozenset().union(*read)):
-            if group not in first_groups(load(path, work.files).groups):
+            groups = first_groups(load(path, work.files).groups)
+            if group not in groups and not _is_handled(work, path):
                 yield (
                     f"MESA stops at its start: it reads &{group} from {_shown(work, path)}, which "
                     f"has none: add a line with &{group} and one with / to that file"

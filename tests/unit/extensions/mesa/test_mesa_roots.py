@@ -262,7 +262,9 @@ def test_a_file_without_a_required_group_is_told(said):
         "MESA stops at its start: it reads &controls from more, which has none: "
         "add a line with &controls and one with / to that file"
     )
-    assert said({"more": group("star_job") + group("controls")}, {"more": {"controls.a": 2}}) == []
+    assert said({"rn": "cp inlist_a more\n./star\n"}, {"inlist": {"controls.mass": 3}}) == []
+    files = {"rn": "./star\n", "more": group("star_job") + group("controls")}
+    assert said(files, {"more": {"controls.a": 2}}) == []
 
 
 def test_values_that_are_not_read_may_be_wrong(said):

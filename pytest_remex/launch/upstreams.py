@@ -63,11 +63,7 @@ def kept_back(
 
     """
     after = [(e, e.upstream) for e in planned if e.decision.is_sent and e.upstream is not None]
-    apart = Counter(
-        APART.format(node=before.prepared.node)
-        for each, before in after
-        if before.remote != each.remote
-    )
+    refused = Counter(why for each, before in after if (why := _refusal(each, before)))
     pairs = [
         (each, before.known.run)
         for each, before in after
@@ -82,9 +78,19 @@ def kept_back(
     keys = [id(each) for each, _ in pairs]
     whys = Counter(why for key in keys if (why := failed[key] or lacking.get(key, "")))
     return [
-        *(f"{counted(count, 'experiment')}: {why}" for why, count in apart.items()),
+        *(f"{counted(count, 'experiment')}: {why}" for why, count in refused.items()),
         *(f"{counted(count, 'experiment')} UPSTREAM FAILED: {why}" for why, count in whys.items()),
     ]
+
+
+def _refusal(candidate: Candidate, upstream: Candidate) -> str:
+    """Return why nothing is submitted after an upstream; empty if that is not known of it."""
+    if upstream.remote != candidate.remote:
+        return APART.format(node=upstream.prepared.node)
+    outcome = Outcome.unsent(upstream.known, upstream.decision)
+    if outcome is None or outcome.state in _USED:
+        return ""
+    return f"the upstream is {outcome.state}: {outcome.why}"
 
 
 def _is_older(candidate: Candidate) -> bool:

@@ -197,6 +197,22 @@ def test_an_upstream_that_cannot_be_prepared(chain, fails):
     assert len(chain.jobs()) == 5
 
 
+def test_an_upstream_that_ran_on_another_base(chain):
+    """Plan and submit refuse what comes after it, until it is sent on the new base too."""
+    chain.ran("-k", "first")
+    base = chain.git("rev-parse", "--short=7", "HEAD")
+    chain.commit(notes_txt="more\n")
+    chosen = ("-k", "first or second")
+    plan = chain.pytest("--remex-plan", *chosen)
+    assert plan.ret == 1
+    why = f"4 experiments: the upstream is ON ANOTHER BASE: submitted on base {base}"
+    plan.stdout.fnmatch_lines([f"submit would be refused: {why}"])
+    chain.pytest("--remex-submit", *chosen).assert_outcomes(failed=4, skipped=2)
+    assert len(chain.jobs()) == 2
+    assert chain.pytest("--remex-plan", "--remex-new-base", *chosen).ret == 0
+    chain.submit("--remex-new-base", *chosen).assert_outcomes(passed=6)
+
+
 @pytest.mark.parametrize("skips", ["patch", "mark"])
 def test_a_skipped_upstream_skips_what_comes_after_it(chain, skips):
     """If an upstream is skipped, in its patch or by a mark, so are the experiments after it."""

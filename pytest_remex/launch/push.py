@@ -171,8 +171,13 @@ class ThroughOrigin:
                 f"{self._on_origin() or 'no commit any more'}): delete it there if nobody needs "
                 f"it, or run the same command again in a second"
             )
+        if REJECTED not in errors:
+            raise RepositoryError(
+                f"the push of {self._branch} to origin ({origin}) failed: {errors}\n"
+                f"check `git push --dry-run origin HEAD:{self._ref}`, or {OVER_CONNECTION}"
+            )
         fix = "check that you may push branches remex/... there"
-        if REJECTED in errors and self._at("refs/heads/remex"):
+        if self._at("refs/heads/remex"):
             fix = "rename the branch remex there"
         raise RepositoryError(
             f"origin ({origin}) refused the push of {self._branch}: {errors}\n"

@@ -47,6 +47,15 @@ def test_no_origin(user, fixed):
     fixed()
 
 
+def test_origin_cannot_be_pushed_to(user, fixed):
+    """A push that does not reach origin is not said to be refused, and what to check is named."""
+    git(user.repository, "remote", "set-url", "--push", "origin", "http://127.0.0.1:1/x.git")
+    done = _submit_badly(user, "to origin (http://127.0.0.1:1/x.git) failed: fatal: ")
+    assert "check `git push --dry-run origin HEAD:refs/heads/remex/" in done
+    git(user.repository, "config", "--unset", "remote.origin.pushurl")
+    fixed()
+
+
 def test_origin_refuses(user, fixed):
     """An origin whose pre-receive hook refuses the push is quoted."""
     hook = user.project.origin / "hooks" / "pre-receive"

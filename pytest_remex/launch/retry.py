@@ -28,11 +28,11 @@ from pytest_remex.hooks import naming_hook
 from pytest_remex.hookspecs import Continuation, ContinueProbe, RunFile
 from pytest_remex.launch.candidate import Candidate, FailedProbe, Outcome
 from pytest_remex.launch.decision import KnownRuns, decide
-from pytest_remex.launch.launcher import Launcher
 from pytest_remex.launch.options import LaunchOptions
 from pytest_remex.records.index import RecordedRun, reached_by
 
 if TYPE_CHECKING:
+    from pytest_remex.launch.launcher import Launcher
     from pytest_remex.transport.connection import Connect
 
 ENDED_EARLY = frozenset({JobState.TIMEOUT, JobState.PREEMPTED, JobState.NODE_FAIL})

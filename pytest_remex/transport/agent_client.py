@@ -30,6 +30,7 @@ from pytest_remex.transport.base import (
     LastErrors,
     connection_lost,
     last_lines,
+    next_of,
 )
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ class AgentClient:
         if self._ended:
             raise ConnectionLostError(self._ended)
         try:
-            line = self._lines.get(timeout=self._idle_timeout)
+            line = next_of(self._lines, self._idle_timeout)
         except queue.Empty:
             what = f"{self._place} sent nothing for {self._idle_timeout:g} s"
             raise self._lost(what, work) from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pytest_remex.errors import ConnectionLostError, RemoteError
@@ -41,6 +43,21 @@ class NoChannelError(RemoteError):
 
 class NoRsyncError(RemoteError):
     """There is no rsync to use, here or there."""
+
+
+def next_of(arrived: queue.Queue[Result] | queue.SimpleQueue[Result], seconds: float) -> Result:
+    """Return the next thing of a queue, once it has arrived.
+
+    It waits twice: if this process was stopped for so long, as by Ctrl-Z, what has arrived at the
+    machine meanwhile is still to be read.
+
+    Raises:
+        queue.Empty: Nothing arrived in so many seconds.
+
+    """
+    with suppress(queue.Empty):
+        return arrived.get(timeout=seconds / 2)
+    return arrived.get(timeout=seconds / 2)
 
 
 def retried(

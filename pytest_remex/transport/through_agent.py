@@ -22,6 +22,7 @@ from pytest_remex.transport.base import (
     LastErrors,
     fetch_lost,
     marked_line,
+    next_of,
 )
 from pytest_remex.transport.transfer import FolderMaker, TransferProgress, unwritable
 
@@ -202,7 +203,7 @@ class _Stream:
 
     def _next(self) -> bytes:
         try:
-            data = self._came.get(timeout=self._idle_timeout)
+            data = next_of(self._came, self._idle_timeout)
         except queue.Empty:
             raise fetch_lost(self._place, f"was silent for {self._idle_timeout:g} s") from None
         if data:

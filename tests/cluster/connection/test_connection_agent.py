@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -138,6 +140,41 @@ def test_frozen_link(opened, proxy):
         look(connection)
     connection.close()
     assert time.monotonic() - proxy.frozen_at < 4
+
+
+ASKING = """
+import sys
+from asking import look
+from pytest_remex import Remote
+from pytest_remex.transport.connection import connect
+remote = Remote("cluster", runs=sys.argv[1], transport=sys.argv[2])
+with connect(remote, idle_timeout=2) as connection:
+    look(connection)
+    for _ in range(3):
+        print("ready", flush=True)
+        sys.stdin.readline()
+        look(connection)
+    print("done", flush=True)
+"""
+
+
+@pytest.mark.transports("fabric", "openssh")
+def test_stopped_while_it_waits(proxy, transport, runs):
+    """A client that was stopped, as by Ctrl-Z, reads what came meanwhile; the link stays."""
+    words = [sys.executable, "-c", ASKING, str(runs), transport]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    variables = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen(words, **pipes, env=variables, bufsize=0) as client:
+        for _ in range(3):
+            assert client.stdout.readline() == b"ready\n"
+            proxy.freeze()
+            client.stdin.write(b"\n")
+            time.sleep(0.5)
+            client.send_signal(signal.SIGSTOP)
+            proxy.thaw()
+            time.sleep(3)
+            client.send_signal(signal.SIGCONT)
+        assert client.stdout.readline() == b"done\n"
 
 
 @pytest.mark.transports("fabric", "openssh")

@@ -134,5 +134,6 @@ def _ended(text: str) -> str:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text)
+    encoding = sys.stdout.encoding or "utf-8"  # that of the locale, or of PYTHONIOENCODING
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()

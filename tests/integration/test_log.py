@@ -65,6 +65,19 @@ def test_log_of_a_failed_job(project):
     assert "FAILURES" not in result.stdout.str()
 
 
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("utf-8", "\N{BLACK STAR} caf\xe9"), ("ascii", r"\u2605 caf\xe9")]
+)
+def test_letters_that_the_terminal_lacks(project, encoding, shown):
+    """Output is shown in the terminal's encoding, with an escape for a letter that it lacks."""
+    project.edit("sweeps.py", 'f"a = ', 'f"\N{BLACK STAR} caf\xe9 a = ')
+    project.ran("-k", "1")
+    process = project.start("--remex-log", "-k", "1", PYTHONIOENCODING=encoding)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert f"{shown} a = 1\n" in output
+
+
 def test_log_is_followed(talking):
     """The output of the one that runs is shown as it comes, until its job has ended."""
     process = talking.start("--remex-log", "-k", "wait")

@@ -1,6 +1,7 @@
 """The agent's end of the connection: read requests and write events, one line each."""
 
 import contextlib
+import os
 import queue
 import threading
 import time
@@ -14,6 +15,7 @@ BEAT = 5.0
 """Seconds between signs of life during a request."""
 SOON = 0.05
 """Seconds that an event may wait to be sent together with others."""
+_CUT = b"a request did not arrive complete: does a login file start a program that reads it?\n"
 
 
 class Wire:
@@ -75,12 +77,16 @@ class Wire:
                 self.flush()
 
     def _read(self) -> None:
-        # an incomplete line: the link broke, or another program read part of it
-        with contextlib.suppress(CutLineError, OSError, ValueError):
-            for line in self._source:
-                self._heard = time.monotonic()
-                if line != KEEP_ALIVE:
-                    self._lines.put(whole(line))
+        line = b""
+        with contextlib.suppress(OSError, ValueError):  # the link broke
+            try:
+                for line in self._source:
+                    self._heard = time.monotonic()
+                    if line != KEEP_ALIVE:
+                        self._lines.put(whole(line))
+            except CutLineError:
+                if line.endswith(b"\n"):  # else the link broke within the line
+                    os.write(2, _CUT)
         self.hang_up()
 
 

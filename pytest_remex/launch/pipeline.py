@@ -226,6 +226,7 @@ def _submit_held(session: LaunchSession, shas: Sequence[str], progress: Progress
             )
             for each in submissions
         ],
+        limit_patience=0.0 if session.is_at_limit else None,
         rate=session.services.rate,
         part=session.next_part(),
     )
@@ -247,6 +248,7 @@ def _note_answer(session: LaunchSession, event: Held | Rejected | InDoubt) -> li
             for sha, job in zip(shas, event.jobs.values(), strict=True):
                 session.reach([sha], Stage.HELD, job=job)
         case Rejected(limit=True):
+            session.is_at_limit = True
             why = f"{event.message}\nrun the same command again for the rest"
             session.reach(shas, Stage.PLACED, why=why)
         case Rejected():

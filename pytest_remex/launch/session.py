@@ -86,6 +86,8 @@ class LaunchSession:
     """Other clients' claims on the same experiments, by commit."""
     dependencies: dict[str, Dependency] = field(default_factory=dict)
     """The upstreams of runs, by commit."""
+    is_at_limit: bool = False
+    """Whether a limit kept jobs from being submitted, after a wait: it is not waited for again."""
 
     @property
     def clone(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from support.invariants import assert_once, user_jobs
 from support.sites import WITH_ACCOUNTING
 
@@ -27,6 +29,28 @@ def test_an_array_above_the_limit(user, cluster):
         cluster.wait()
         user.submit("--remex-array")
     assert_once(user, cluster, 3)
+
+
+@WITH_ACCOUNTING
+def test_a_limit_is_waited_for_once(user, cluster, shims):
+    """Once a launch has waited for a limit in vain, later batches of it try, and do not wait."""
+    user.batches(2)
+    user.sweep(10, 11, 12, 13, 14, 15)
+    cluster.down()
+    shims.put()
+    limit = ("sacctmgr", "-i", "modify", "qos", "name=normal", "set")
+    cluster.run(*limit, "MaxSubmitJobsPerUser=2")
+    try:
+        user.pytest("--remex-submit", seconds=200).failed("run the same command again")
+        runs = user.project.runs
+        tries = Counter(call.folder for call in shims.calls() if call.folder.parent == runs)
+        assert len(tries) > 4
+        assert sum(count > 1 for count in tries.values()) <= 2
+    finally:
+        cluster.run(*limit, "MaxSubmitJobsPerUser=-1")
+    user.submit()
+    cluster.up()
+    assert_once(user, cluster, 6)
 
 
 @WITH_ACCOUNTING

@@ -222,7 +222,7 @@ def test_a_start_of_which_a_part_is_missing(taken):
 
 
 def test_a_request_of_which_a_part_is_missing(tmp_path):
-    """A request that is JSON still, and shorter than it says, is not carried out."""
+    """A request that is JSON still, and shorter than it says, is reported, and not carried out."""
     start = json.dumps({"nonce": NONCE, "modules": bundle()})
     line = encode_request(1, LookAtHost("", f"{tmp_path}/runs", LOCAL)).replace(b"runs", b"run", 1)
     done = subprocess.run(
@@ -231,7 +231,9 @@ def test_a_request_of_which_a_part_is_missing(tmp_path):
         check=False,
         capture_output=True,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"a request did not arrive complete" in done.stderr
+    assert not (tmp_path / "runs").exists()
 
 
 def test_no_start(tmp_path):

@@ -25,6 +25,7 @@ from pytest_remex.io import replace_file, writing
 from pytest_remex.records.index import RecordedRun, RunIndex
 
 if TYPE_CHECKING:
+    from pytest_remex.records.schema import RunRecord
     from pytest_remex.transport.connection import Connect
 
 NOTE = f"{REMEX}/removed.json"
@@ -57,9 +58,18 @@ def read_removal(folder: Path) -> RemovalNote:
         return RemovalNote()
 
 
-def job_with_removal(job: Job, folder: Path) -> Job:
-    """Return a run's job, updated with what was removed: PURGED if nothing is left."""
+def removal_of(run: RunRecord, folder: Path) -> RemovalNote:
+    """Return the note on a run; an empty one if only others collected it, as if a site purged it.
+
+    Its outputs still exist, so neither is it lost, nor is the date of the removal what helps.
+    """
     note = read_removal(folder)
+    return RemovalNote() if run.collected and not note.collected else note
+
+
+def job_with_removal(job: Job, run: RunRecord, folder: Path) -> Job:
+    """Return a run's job, updated with what was removed: PURGED if nothing is left."""
+    note = removal_of(run, folder)
     if not note.directory or not job.state.ended:
         return job
     if not note.purged:
@@ -104,7 +114,7 @@ class PurgedRuns:
         """
         run = recorded.run
         folder = self._folder / run.directory
-        if run.directory not in self._gone or read_removal(folder).directory:
+        if run.directory not in self._gone or removal_of(run, folder).directory:
             return job
         outputs = read_outputs(folder)
         if outputs.complete:
@@ -188,7 +198,8 @@ class Cleaned(NamedTuple):
         directories: What was said of run directories.
         outputs: The number of output files, and their size in bytes.
         needed_by: The node ids of runs that may still need the files of those left alone.
-        uncollected: How many run directories there were whose outputs are not complete here.
+        uncollected: How many run directories there were whose outputs nobody has completely.
+        elsewhere: How many there were whose outputs only others have completely.
         large: How many of the others have outputs that were too large to be fetched.
     """
 
@@ -196,6 +207,7 @@ class Cleaned(NamedTuple):
     outputs: Mapping[str, tuple[int, int]]
     needed_by: Mapping[str, str]
     uncollected: int
+    elsewhere: int
     large: int
 
 
@@ -236,7 +248,9 @@ def clean(
         for name in outputs:
             remove_outputs(folder / name)
     there = {name for name, each in directories.items() if not (each.gone or each.refused)}
-    return Cleaned(directories, outputs, needed_by, len(there - complete), len(there & large))
+    elsewhere = {name for name in there - complete if free[name].run.collected}
+    uncollected = len(there - complete - elsewhere)
+    return Cleaned(directories, outputs, needed_by, uncollected, len(elsewhere), len(there & large))
 
 
 def _needed_by(names: Iterable[str], index: RunIndex, connect: Connect) -> dict[str, str]:

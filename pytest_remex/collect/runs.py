@@ -167,7 +167,7 @@ def was_cleaned(collected: CollectedRun) -> bool:
 def _on_this_machine(wanted: WantedRun, jobs: Mapping[str, Job], folder: Path) -> CollectedRun:
     run = wanted.recorded.run
     here = folder / run.directory
-    outputs, job = read_outputs(here), job_with_removal(jobs[run.directory], here)
+    outputs, job = read_outputs(here), job_with_removal(jobs[run.directory], run, here)
     job = job_if_elsewhere(run, job, outputs)
     return CollectedRun(wanted.recorded, wanted.sweep, job, here, outputs, log_patterns(run))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pytest_remex.collect.manifest import is_only_elsewhere, read_judged, read_outputs
-from pytest_remex.collect.removal import read_removal
+from pytest_remex.collect.removal import removal_of
 from pytest_remex.common.jobs import Job, JobState
 from pytest_remex.launch.options import LaunchOptions, Resubmit
 from pytest_remex.launch.recognition import EarlierRun
@@ -189,7 +189,7 @@ def is_purged(recorded: RecordedRun | None, folder: Path) -> bool:
     here = folder / recorded.run.directory
     outputs = read_outputs(here)
     is_lost = outputs.gone and not is_only_elsewhere(recorded.run, outputs)
-    removal = read_removal(here)
+    removal = removal_of(recorded.run, here)
     return is_lost or (removal.purged and not removal.collected)
 
 

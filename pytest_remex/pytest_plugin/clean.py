@@ -31,7 +31,7 @@ class CleanMode(QueryMode):
         self._directories: dict[str, Removed] = {}
         self._outputs: dict[str, tuple[int, int]] = {}
         self._needed_by: dict[str, str] = {}
-        self._uncollected = self._large = 0
+        self._uncollected = self._elsewhere = self._large = 0
 
     def begin(self, found: FoundRuns, _repo: Repo, _remote: Remote) -> None:
         """Measure what can be removed, and remove it if the user agreed."""
@@ -50,6 +50,7 @@ class CleanMode(QueryMode):
         self._outputs |= cleaned.outputs
         self._needed_by |= cleaned.needed_by
         self._uncollected += cleaned.uncollected
+        self._elsewhere += cleaned.elsewhere
         self._large += cleaned.large
 
     def show(self, item: pytest.Function, recorded: RecordedRun) -> None:
@@ -96,6 +97,7 @@ class CleanMode(QueryMode):
             terminal.say("there is nothing to remove")
         for count, text, advice in (
             (self._uncollected, "not collected yet", "--remex-collect fetches the outputs first"),
+            (self._elsewhere, "collected by others only", "--remex-collect fetches them here too"),
             (self._large, "lacking outputs above remex_max_file", "raise it, and collect"),
         ):
             if count:

@@ -135,7 +135,11 @@ class StatesShown:
     def update(self, jobs: Mapping[str, Job]) -> None:
         """Store the jobs' states, by run directory, and read their output."""
         folder = self._context.settings.runs
-        self._jobs |= {name: job_with_removal(job, folder / name) for name, job in jobs.items()}
+        self._jobs |= {
+            name: job_with_removal(jobs[name], each.run, folder / name)
+            for each in self._runs.values()
+            if (name := each.run.directory) in jobs
+        }
         self._note_purged()
         watched = [
             (recorded, self._jobs[recorded.run.directory])

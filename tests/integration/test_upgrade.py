@@ -149,6 +149,22 @@ def test_a_fresh_clone_is_told_who_collected_what_was_purged(collected):
     assert len(collected.jobs()) == 3
 
 
+def test_what_another_client_collected_and_this_one_removes(collected):
+    """The run directories may go; the outputs still exist, so a retry runs nothing again."""
+    text = "3 runs collected by others only"
+    asked = collected.pytest("--remex-clean")
+    asked.stdout.fnmatch_lines([f"{text}: --remex-collect fetches them here too"])
+    done = collected.pytest("--remex-clean", "--remex-yes")
+    done.stdout.fnmatch_lines(["removed: 3 run directories, *", text])
+    collected.submit("--remex-retry").assert_outcomes(skipped=3)
+    status = collected.pytest("--remex-status")
+    assert status.ret == 0
+    status.stdout.fnmatch_lines(["3 purged: collected by *: --remex-collect says what to copy"])
+    result = collected.pytest("--remex-collect")
+    result.stdout.fnmatch_lines(["3 runs not here, for example: collected by *"])
+    assert len(collected.jobs()) == 3
+
+
 def test_an_output_that_was_purged_after_another_client_fetched_it(collected):
     """The message does not say that the job did not write it, and the copy that it names helps."""
     for run in collected.run_directories():

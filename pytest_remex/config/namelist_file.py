@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from pytest_remex.common.grouping import grouped
@@ -122,15 +123,16 @@ def _with_group(text: str) -> str:
 
 def _settings(text: str, group: Group) -> dict[str, object]:
     """Return a group's settings; arrays with all elements from 1 on become lists."""
-    values = {key: one.value for key, one in last_values(assignments(text, group)).items()}
+    last = last_values(assignments(text, group))
+    values = {key: one.value for key, one in last.items()}
+    counts = Counter(one.name for one in last.values())
     found: dict[str, object] = {}
-    for key, value in values.items():
-        name, subscript = split_name(key)
+    for key, (name, given, value, _) in last.items():
+        subscript = given or ("1" if key != name else "")
         if name in found and subscript.isdigit():
             continue
         elements = leading_elements(values, name) if subscript.isdigit() else []
-        count = sum(1 for each in values if split_name(each)[0] == name)
-        if elements and len(elements) == count:
+        if elements and len(elements) == counts[name]:
             found[name] = elements
         else:
             found[key] = value

@@ -23,7 +23,7 @@ _HEADER = re.compile(
 _TOKEN = re.compile(
     rf"""{_SKIP}(?:
     ([A-Za-z_]\w*+(?:\s*+\([^()\n]*+\)|\s*+%\s*+\w++)*+)\s*+= # 1 name =
-  | ((?:\d++\*)?(?:{_QUOTED}|\([^()]*+\))|[^\s,;/!'"=&$()][^\s,;/!=&$()]*+|\$\{{\w++\}})  # 2 value
+  | ((?:\d++\*)?(?:{_QUOTED}|\([^()]*+\)|[+-]?(?i:nan)\(\w*+\))|[^\s,;/!'"=&$()][^\s,;/!=&$()]*+|\$\{{\w++\}})  # 2 value
   | ([,;])                                                    # 3 separator
   | (/|[&$](?:(?i:end)(?!\w)|(?!\S)))                              # 4 end of the group
   | [&$](\w++)                                                # 5 another group
@@ -33,6 +33,7 @@ _TOKEN = re.compile(
     re.ASCII | re.VERBOSE,
 )
 _ZEROS = re.compile(r"(?<!\w)\+?0*(?=\d)", re.ASCII)
+_LOW_INDEX = re.compile(r"-\d+|0(?!\d)", re.ASCII)
 _NAME, _VALUE, _SEPARATOR, _END, _GROUP = 1, 2, 3, 4, 5
 
 
@@ -62,6 +63,12 @@ class Setting(NamedTuple):
     def key(self) -> str:
         """The name as users write it: `initial_mass`, `x_ctrl(6)`."""
         return f"{self.name}({self.subscript})" if self.subscript else self.name
+
+    @property
+    def low_index(self) -> int | None:
+        """The first index of `nl(0) = 5` and others below 1; None if there is none."""
+        found = _LOW_INDEX.match(self.subscript)
+        return int(found[0]) if found else None
 
 
 class Group(NamedTuple):
@@ -105,8 +112,14 @@ def line_at(text: str, position: int) -> int:
 def scan(text: str) -> tuple[Group, ...]:
     """Find every namelist group of `text`, in order, with all its settings.
 
-    Raises `NamelistError`, with the line, if a group has no end or contains an invalid setting.
+    Raises `NamelistError`, with the line, if a group has no end or contains an invalid setting, or
+    if the text is in UTF-16.
     """
+    if "\0" in text[:4]:
+        raise NamelistError(
+            "the file is in UTF-16 or UTF-32, which Fortran cannot read: convert it to UTF-8, for "
+            "example with iconv -f UTF-16 -t UTF-8 OLD > NEW"
+        )
     groups = []
     position = 0
     while header := _find_header(text, position):

@@ -241,7 +241,18 @@ def _new_value(text: str, target: SettingTarget) -> str:
         _refuse_broken(target.key, new)
     if not (is_list or target.subscript or isinstance(target.value, Raw)):
         _refuse_whole_array(text, target)
+    if target.subscript[:1] in ("", ":"):
+        _refuse_unknown_start(text, target)
     return new
+
+
+def _refuse_unknown_start(text: str, target: SettingTarget) -> None:
+    for setting in _of_name(target):
+        if (low := setting.low_index) is not None:
+            raise NamelistError(
+                f"{target.key} begins before element 1: line {line_at(text, setting.start)} sets "
+                f"{setting.key}: name the elements, such as {target.name}({low}:3)"
+            )
 
 
 def _refuse_broken(key: str, new: str) -> None:

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _REAL = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[deqDEQ]?([+-]\d+)|[deqDEQ](\d+))?", re.ASCII)
 _COMPLEX = re.compile(r"\(\s*([^\s,]+)\s*,\s*([^\s,]+)\s*\)")
-_SPECIAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE)
+_SPECIAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan(\(\w*\))?)", re.ASCII | re.IGNORECASE)
 _LOGICAL = re.compile(r"\.([tf])\S*|(t|f|true|false)\.?", re.IGNORECASE)
 _LONGEST_COUNT = 6
 """The most digits of a repeat count: no array of MESA has a million elements."""
@@ -86,7 +86,7 @@ def parse_number(text: str) -> int | float | None:
         if signed or unsigned or "." in mantissa:
             return float(f"{mantissa}e{signed or unsigned or 0}")
         return int(mantissa)
-    return float(text) if _SPECIAL.fullmatch(text) else None
+    return float(text.partition("(")[0]) if _SPECIAL.fullmatch(text) else None
 
 
 def kind_of(value: Literal) -> str:
@@ -182,11 +182,20 @@ def assignments(text: str, group: Group) -> list[Assignment]:
     """Return every value that `group` sets, in the order of the text, one per element.
 
     An array given by its bare name, or a section without a start, begins at 1, which is Fortran's
-    default. Raises `NamelistError` if a section has more values than elements.
+    default, or at the lowest index below 1 that the group uses. Raises `NamelistError` if a section
+    has more values than elements.
     """
+    lows: dict[str, int] = {}
+    for setting in group.settings:
+        if (low := setting.low_index) is not None:
+            lows[setting.name] = min(low, lows.get(setting.name, 0))
     found: list[Assignment] = []
     for setting in group.settings:
-        found += expand(text, setting)
+        if setting.name in lows and setting.subscript[:1] in ("", ":"):
+            section = f"{lows[setting.name]}{setting.subscript or ':'}"
+            found += expand(text, setting._replace(subscript=section))
+        else:
+            found += expand(text, setting)
     return found
 
 
@@ -195,8 +204,9 @@ def expand(text: str, setting: Setting) -> Iterable[Assignment]:
     if len(setting.items) == 1 and ":" not in setting.subscript:
         start, end = setting.items[0]
         literal = text[start:end]
-        if "*" not in literal or not _REPEAT.match(literal):
-            value = parse_literal(literal)
+        repeat = _REPEAT.fullmatch(literal) if "*" in literal else None
+        if repeat is None or (repeat[2] and repeat[1].lstrip("0") == "1"):
+            value = parse_literal(repeat[2] if repeat else literal)
             return (Assignment(setting.name, setting.subscript, value, start),)
     whole = text[setting.items[0].start : setting.end] if setting.items else ""
     if is_placeholder(text, setting) and "," not in whole:
@@ -278,7 +288,8 @@ def _repeated(values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     for literal, position in values:
         if repeat := _REPEAT.fullmatch(literal):
             if len(repeat[1]) > _LONGEST_COUNT:
-                raise NamelistError(f"{literal} repeats a value too often: correct the count")
+                most = 10**_LONGEST_COUNT - 1
+                raise NamelistError(f"{literal} repeats a value too often: at most {most} times")
             yield from itertools.repeat((repeat[2], position), int(repeat[1]))
         else:
             yield literal, position
@@ -286,6 +297,8 @@ def _repeated(values: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
 
 def leading_elements(values: Mapping[str, T], key: str) -> list[T]:
     """Return the values of a section's elements, or an array's from 1 on, up to the first gap.
+
+    An array with an element 0 has no values by its bare name: its first index is unknown.
 
     Example:
         >>> leading_elements({"x(1)": 5, "x(2)": 6, "x(4)": 8}, "x")
@@ -295,8 +308,8 @@ def leading_elements(values: Mapping[str, T], key: str) -> list[T]:
 
     """
     name, subscript = split_name(key)
-    is_empty = ":" not in subscript if subscript else f"{name}(1)" not in values
-    if is_empty:
+    first, low = f"{name}(1)" in values, f"{name}(0)" in values
+    if not (":" in subscript if subscript else first and not low):
         return []
     keys = (f"{name}({place})" for place in elements(subscript or ":"))
     return [values[each] for each in itertools.takewhile(values.__contains__, keys)]

@@ -1,8 +1,11 @@
 """Namelists of any code, in files of any name."""
 
+from time import process_time
+
 import pytest
 
 from pytest_remex.config import add, patch_config, read_config, remove
+from pytest_remex.config.namelist_file import read_namelist
 from pytest_remex.errors import ConfigError
 
 GYRE = """\
@@ -129,3 +132,11 @@ def test_refusals(make, name, text, asked, message):
     with pytest.raises(ConfigError, match=message):
         patch_config(path, asked)
     assert path.read_text() == text
+
+
+def test_many_settings_are_read_quickly():
+    """The time is proportional to the number of settings; with its square this is a minute."""
+    text = "&c\n" + "".join(f" x{number}(2) = 1\n" for number in range(8_000)) + "/\n"
+    before = process_time()
+    assert len(read_namelist(text)["c"]) == 8_000
+    assert process_time() - before < 10

@@ -206,3 +206,29 @@ def test_a_component_is_a_name(inlist):
     patch_inlist(path, {"star%core(2)%mass": 6})
     assert path.read_text() == "&engine\n star % core(2) % mass = 6\n/\n"
     assert read_inlist(path) == {"engine": {"star%core(2)%mass": 6}}
+
+
+def test_unusual_spellings_are_read_as_gfortran_does(tmp_path):
+    """NaN with a payload is one value, and a value once is no array."""
+    path = tmp_path / "inlist"
+    path.write_text("&engine\n n = 1*4, q = 2*NaN(7), +nan() s = 01*'x'\n w = 1*\n/\n")
+    values = read_inlist(path)["engine"]
+    assert list(values) == ["n", "q(1)", "q(2)", "q(3)", "s"]
+    assert (values["n"], values["s"]) == (4, "x")
+    assert all(math.isnan(values[f"q({place})"]) for place in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("nl(0) = 5, nl = 6, 7", {"nl(0)": 6, "nl(1)": 7}),
+        ("nl = 6, 7, nl(0) = 5", {"nl(0)": 5, "nl(1)": 7}),
+        ("nl(-1:1) = 5, 1, 2, nl(:0) = 6, 7", {"nl(-1)": 6, "nl(0)": 7, "nl(1)": 2}),
+        ("m(0,1) = 1, m(:,2) = 3, 4", {"m(0,1)": 1, "m(0,2)": 3, "m(1,2)": 4}),
+    ],
+)
+def test_an_array_begins_at_its_lowest_index(tmp_path, text, values):
+    """A list is assigned from an array's first element on, which an index below 1 shows."""
+    path = tmp_path / "inlist"
+    path.write_text(f"&engine\n {text}\n/\n")
+    assert read_inlist(path)["engine"] == values

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +14,7 @@ from pytest_remex.errors import NamelistError
 from pytest_remex.known_files import overwrite_file, read_file
 from pytest_remex.namelists.namelist import first_groups, line_at, scan
 from pytest_remex.namelists.patching import patch_text
-from pytest_remex.namelists.values import assignments, is_split, last_values
+from pytest_remex.namelists.values import assignments, is_split, last_values, parse_literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -41,6 +43,7 @@ binary_job_ctrls_io.f90, eos/private/eos_ctrls_io.f90, kap/private/kap_ctrls_io.
 
 
 Namelist: TypeAlias = "dict[str, Literal]"
+_COMMENT_AFTER_COMMA = re.compile(r"[ \t]*[,;][ \t]*!")
 _TEXT_LENGTH = 256
 """The length of most of MESA's text controls: `strlen` in its const/public/const_def.f90."""
 
@@ -230,6 +233,20 @@ def ambiguities(inlist: Inlist) -> Iterator[str]:
                     f"line {line_at(text, setting.start)}: gfortran 12 shifts some elements of "
                     f"{setting.key}: write the list on one line"
                 )
+        yield from _lost_settings(text, group)
+
+
+def _lost_settings(text: str, group: Group) -> Iterator[str]:
+    """Yield which settings gfortran takes for the next logical of an array, and loses."""
+    for setting, lost in itertools.pairwise(group.settings):
+        gap = text[setting.end : lost.start]
+        if setting.subscript and lost.name[0] in "tf" and _COMMENT_AFTER_COMMA.match(gap):
+            if not isinstance(parse_literal(text[slice(*setting.items[-1])]), bool):
+                continue
+            yield (
+                f"line {line_at(text, lost.start)}: gfortran 12 does not read {lost.key}, because "
+                f"of the comma before the comment after {setting.key}: remove that comma"
+            )
 
 
 def repeated_groups(inlist: Inlist) -> Iterator[str]:

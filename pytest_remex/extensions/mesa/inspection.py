@@ -5,6 +5,7 @@ Problems are settings that MESA does not read, that are overridden, or that MESA
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +16,7 @@ from pytest_remex.extensions.mesa.chains import (
     follow,
     point_mass_inlist,
 )
-from pytest_remex.extensions.mesa.inlists import MESA_GROUPS, load, parse, values_of
+from pytest_remex.extensions.mesa.inlists import MESA_GROUPS, ambiguities, load, parse, values_of
 from pytest_remex.extensions.mesa.roots import ROOT, find_roots, is_inlist, is_mentioned
 from pytest_remex.known_files import files_now
 from pytest_remex.namelists.namelist import first_groups
@@ -37,6 +38,7 @@ _COMPUTING = _CHAINED - {"pgstar", "pgbinary"}
 """Those that do more than say what to plot."""
 _REQUIRED = ("binary_controls", "binary_job", "controls", "star_job")
 """Those without which MESA stops, in each file from which it reads them; for others it warns."""
+_NEARLY_NUMBER = re.compile(r"[+-]?\.?\d")
 _SHOWN = 10
 """How many of a group's settings a warning names."""
 
@@ -96,7 +98,7 @@ def inspect(
         warnings += map(str, problems.values())
         here = [one for one in patched if homes[one.path] == folder]
         work = Work(folder, roots, effective, now)
-        warnings += [*_lacking(work), *_unread(work, here)]
+        warnings += [*_lacking(work), *_misread(work), *_unread(work, here)]
         warnings += _unknown(effective, controls) if controls else ()
     return list(dict.fromkeys(warnings))
 
@@ -151,6 +153,20 @@ def _lacking(work: Work) -> Iterator[str]:
                 yield (
                     f"MESA stops at its start: it reads &{group} from {_shown(work, path)}, which "
                     f"has none: add a line with &{group} and one with / to that file"
+                )
+
+
+def _misread(work: Work) -> Iterator[str]:
+    """Yield what Fortran cannot read, or reads differently from what was meant."""
+    for path in sorted(frozenset().union(*work.effective.files.values())):
+        for problem in ambiguities(load(path, work.files)):
+            yield f"{_shown(work, path)}: {problem}"
+    for names in work.effective.given.values():
+        for one in (each for origins in names.values() for each in origins if each.placeholder):
+            if _NEARLY_NUMBER.match(str(one.value)):
+                yield (
+                    f"MESA stops at its start: {_shown(work, one.path)} line {one.line}: "
+                    f"{one.name} = {one.value} is not a number that Fortran reads: correct it"
                 )
 
 

@@ -269,3 +269,40 @@ def test_a_count_that_no_array_has_is_refused(tmp_path):
     (tmp_path / "inlist").write_text("&pump\n w = 99999999999*0\n/\n")
     with pytest.raises(NamelistError, match=r"99999999999\*0 repeats a value too often"):
         read_inlist(tmp_path / "inlist")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_file_in_utf_16_is_refused_unchanged(tmp_path, encoding):
+    """An editor of Windows may save such a file; no Fortran program can read it."""
+    path = tmp_path / "inlist"
+    data = "&pump\n rate = 1\n/\n".encode(encoding)
+    path.write_bytes(data)
+    for use in (read_inlist, lambda path: patch_inlist(path, {"controls.initial_mass": 2})):
+        with pytest.raises(NamelistError, match=r"is in UTF-16 or UTF-32, .* convert it to UTF-8"):
+            use(path)
+    assert path.read_bytes() == data
+
+
+def test_a_list_is_not_written_to_an_array_that_begins_elsewhere(patched, tmp_path):
+    """Fortran begins at the lowest index, such as astero's `nl(0)`: only a section is clear."""
+    text = "&pump\n nl(1) = 5\n nl(0) = 6\n/\n"
+    with pytest.raises(NamelistError, match=r"line 3 sets nl\(0\): name .* such as nl\(0:3\)"):
+        patched({"nl": [1, 2]}, text)
+    assert (tmp_path / "inlist").read_text() == text
+    patched({"nl(0:1)": [1, 2]}, text)
+    assert read_inlist(tmp_path / "inlist")["pump"] == {"nl(1)": 2, "nl(0)": 1}
+
+
+def test_a_comment_after_a_comma_may_hide_the_next_setting(tmp_path):
+    """Gfortran 12 takes a name that begins with t or f for one more logical of the array."""
+    path = tmp_path / "inlist"
+    path.write_text(
+        "&pump\n l(2) = T, ! c\n flag = F\n l(3) = F ! c\n to = 1\n"
+        " v(1) = 2, ! c\n f = 2\n l(4) = T, ! c\n mass = 1\n x = T, ! c\n tau = 1\n/\n"
+    )
+    with pytest.warns(InlistWarning) as warned:
+        read_inlist(path)
+    (warning,) = warned
+    assert "line 3: gfortran 12 does not read flag, because of the comma before" in str(
+        warning.message
+    )

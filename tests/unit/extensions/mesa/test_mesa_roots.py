@@ -323,6 +323,21 @@ def test_a_value_of_another_kind_than_the_default_is_told(said):
     ]
 
 
+def test_what_fortran_cannot_read_is_told(said):
+    """A number that no Fortran reads stops MESA, and so does a last line without its end."""
+    files = {
+        "inlist": group("controls", " a = 1\n", child="inlist_p"),
+        "inlist_p": group("controls", " x = 1.5_dp\n y = <<y>>\n z = 1.5d0\n").rstrip("\n"),
+    }
+    assert said(files, {"inlist": {"a": 2}}) == [
+        "inlist_p: no line break after the end of &controls, but gfortran needs one: add it",
+        (
+            "MESA stops at its start: inlist_p line 2: x = 1.5_dp is not a number that Fortran "
+            "reads: correct it"
+        ),
+    ]
+
+
 def test_a_group_with_a_missing_file_is_left_out(work):
     """The other groups are read; that group is left out."""
     folder = work({"inlist": group("controls", " a = 1\n") + group("pgstar", child="gone")})

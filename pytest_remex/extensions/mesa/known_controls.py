@@ -35,6 +35,8 @@ _WORD = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _SOURCES = ("*/private/*.f90", "*/private/*.inc", "*/public/*.f90", "*/public/*.inc")
 _EXTRA = re.compile(r"(?:read_)?extra_(\w+?)_inlist(?:\d|_name|\d_name)?")
 """Names of further files to read: MESA has them in each group, but few defaults files list them."""
+_LARGEST = 2**31 - 1
+"""The largest integer of four bytes, as all of MESA's controls are."""
 _GROUPS = {"astero_search": "astero_search_controls", "astero_pgstar": "astero_pgstar_controls"}
 """Defaults files that are not named after their group."""
 _NEAR_GROUP = 0.85
@@ -93,8 +95,10 @@ class KnownControls(NamedTuple):
         Returns:
             A sentence, or None if the types are the same, or are not known.
         """
-        if isinstance(value, float) and name in self.integers:
-            return f"{name} is an integer in this MESA, which cannot read {value!r}"
+        large = isinstance(value, int) and abs(value) > _LARGEST
+        if name in self.integers and (large or isinstance(value, float)):
+            most = f": the largest is {_LARGEST}" if large else ""
+            return f"{name} is an integer in this MESA, which cannot read {value!r}{most}"
         kind = self.kinds.get((group, name))
         if kind is None or kind == kind_of(value):
             return None

@@ -94,6 +94,10 @@ def test_integers_are_known_from_the_source(mesa):
     assert known.kind_doubt("controls", "initial_mass", 12.5) is None
     doubt = known.kind_doubt("controls", "max_model_number", 12.5)
     assert doubt == "max_model_number is an integer in this MESA, which cannot read 12.5"
+    assert known.kind_doubt("controls", "max_model_number", 2147483647) is None
+    assert str(known.kind_doubt("controls", "max_model_number", 10**10)).endswith(
+        "which cannot read 10000000000: the largest is 2147483647"
+    )
 
 
 def test_a_folder_that_is_not_mesa_is_named(tmp_path):

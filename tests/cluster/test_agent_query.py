@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import time
 
 import pytest
 from support.agent_launch import held
 from support.daemons import wait_until
+from support.kills import occupy
 from support.query_faults import UNREACHABLE, refuses
 from support.sites import WITH_ACCOUNTING, WITH_AND_WITHOUT_ACCOUNTING
 
@@ -209,6 +211,32 @@ def test_a_job_is_lost_only_where_accounting_proves_it(launch):
     assert ask(launch, "r", last).state == "UNKNOWN"
     launch.shims.put(hidden, "sacct")
     wait_until(lambda: ask(launch, "r", last).state == "LOST")
+    (launch.runs / "r/.remex/job").write_text(last)
+    os.utime(launch.runs / "r/.remex/job", (0, 0))
+    answer = ask(launch, "r", last)
+    assert (answer.state, answer.is_forgotten) == ("UNKNOWN", True)
+    assert f"job {last} has begun, and Slurm no longer knows how it ended" in answer.reason
+
+
+@WITH_AND_WITHOUT_ACCOUNTING
+def test_a_job_that_ended_before_numbers_began_again(launch, tmp_path):
+    """It is not lost if another job gets its number: the accounting still has it, else it began."""
+    cluster, state, kept = launch.cluster, launch.cluster.folder / "state", tmp_path / "state"
+    with cluster.controller.stopped():
+        shutil.copytree(state, kept)
+    job = run(launch, "r", "#!/bin/sh\necho ran >> ran\n")
+    known = cluster.accounting is not None
+    accounted = ("sacct", "-X", "-n", "-j", job, "-o", "State")
+    wait_until(lambda: not known or "COMPLETED" in cluster.run(*accounted))
+    cluster.controller.kill()
+    shutil.rmtree(state)
+    shutil.copytree(kept, state)
+    cluster.start()
+    assert occupy(cluster, [job])
+    wait_until(lambda: not known or "PENDING" in cluster.run(*accounted))
+    answer = ask(launch, "r", job)
+    assert answer.state == ("COMPLETED" if known else "UNKNOWN")
+    assert answer.is_forgotten is not known
 
 
 def test_a_requeued_job_lives_again(launch):

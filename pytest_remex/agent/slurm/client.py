@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import time
-from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from pytest_remex.agent import process
 from pytest_remex.agent.errors import AgentError
@@ -154,6 +154,23 @@ class SlurmClient:
             found.update(self._accounts(words))
         return found
 
+    def accounts_of_same_number(
+        self,
+        jobs: List[str],
+        since: float,
+        cluster: str,
+        is_wanted: Callable[[str, str], bool],
+    ) -> Dict[str, SacctRow]:
+        """Return rows that a later job of the same number hides; fails as `accounts` does.
+
+        `is_wanted` says whether a row is, by its id and WorkDir.
+        """
+        found: Dict[str, SacctRow] = {}
+        for some in chunks(jobs):
+            words = commands.accounts_of_same_number(some, moment(since), cluster)
+            found.update(self._accounts(words, is_wanted))
+        return found
+
     def accounts_of_user(self, since: float, cluster: str = "") -> Dict[str, SacctRow]:
         """Return the accounting's rows of all the user's jobs; fails as `accounts` does."""
         return self._accounts(commands.accounts_of_user(moment(since), cluster))
@@ -220,13 +237,15 @@ class SlurmClient:
             self._answers = answers
         return self._answers
 
-    def _accounts(self, words: List[str]) -> Dict[str, SacctRow]:
+    def _accounts(
+        self, words: List[str], *is_wanted: Callable[[str, str], bool]
+    ) -> Dict[str, SacctRow]:
         ran = self.run(words)
         if ran.code == process.MISSING or _is_disabled(ran):
             raise NoAccountingError("slurm", "this cluster has no accounting")
         if not ran.ok:
             raise AgentError("slurm", f"sacct failed: {ran.message()}")
-        return parse.accounts(ran.out)
+        return parse.accounts(ran.out, *is_wanted)
 
 
 def _cluster_name(config: process.Ran) -> str:

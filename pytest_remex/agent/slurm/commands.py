@@ -77,6 +77,12 @@ def accounts(
     return ["sacct", *_of(cluster), *_PARSABLE, *which, "-o", ",".join(ACCOUNTED)]
 
 
+def accounts_of_same_number(jobs: List[str], since: str, cluster: str = "") -> List[str]:
+    """Ask the accounting for all jobs that had a number, not the last one of each alone."""
+    which = ["-X", "--duplicates", "-j", ",".join(jobs), "-S", since, *_UNTIL]
+    return ["sacct", *_of(cluster), *_PARSABLE, *which, "-o", ",".join(ACCOUNTED)]
+
+
 def accounts_of_user(since: str, cluster: str = "") -> List[str]:
     """Ask the accounting for all of the user's jobs since a time."""
     which = ["-X", "-u", str(os.getuid()), "-S", since, *_UNTIL]

@@ -96,6 +96,14 @@ class LocatedJob(NamedTuple):
         earlier = min(written, _named_time(self.directory)) - _DAY
         return max(earlier, _DAY)  # sacct takes no time before 1970
 
+    def has_begun(self) -> bool:
+        """Return whether something was made in the run directory after its job was noted."""
+        try:
+            noted = os.lstat(paths.in_run(self.path, paths.JOB)).st_mtime_ns
+            return os.lstat(self.path).st_mtime_ns > noted
+        except OSError:
+            return False
+
     def is_packed(self) -> bool:
         """Return whether the run belongs to a pack, without reading its run directory."""
         return any(groups.packs(group, self.directory) for group in self._groups())

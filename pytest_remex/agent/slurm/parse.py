@@ -1,7 +1,7 @@
 """Parse the output of Slurm's commands, and convert its job states."""
 
 import re
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from pytest_remex.agent.slurm.commands import ACCOUNTED, FIELD, LISTED, ROW
 from pytest_remex.common.jobs import Job, JobState
@@ -80,14 +80,19 @@ def whole_lines(text: str) -> str:
     return text[: text.rfind("\n") + 1]
 
 
-def accounts(text: str) -> Dict[str, SacctRow]:
-    """Parse sacct's rows by job id; tasks that never started share a row, as in `3_[0-2]`."""
+def accounts(
+    text: str, is_wanted: Callable[[str, str], bool] = lambda _job, _work_dir: True
+) -> Dict[str, SacctRow]:
+    """Parse sacct's rows by job id, the last that is wanted by id and WorkDir.
+
+    Tasks that never started share a row, as in `3_[0-2]`.
+    """
     jobs: Dict[str, SacctRow] = {}
     for row in _account_rows(text):
         name, _, step = row["JobID"].partition(".")
         if not step:
-            for task in tasks(name):
-                jobs[task] = _accounted(task, row)
+            wanted = (task for task in tasks(name) if is_wanted(task, row["WorkDir"]))
+            jobs.update((task, _accounted(task, row)) for task in wanted)
         elif name in jobs:
             memory = max(size(row["MaxRSS"]) or 0, jobs[name].memory or 0)
             jobs[name] = jobs[name]._replace(memory=memory or None)

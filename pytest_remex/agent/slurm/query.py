@@ -5,7 +5,8 @@ in a run directory may have been written by a job: they count only if Slurm has 
 If a source fails, that is no answer: the state stays UNKNOWN. LOST makes the user submit again, so
 it needs proof: the job's number belongs to another job, or the controller does not know the job and
 the accounting has jobs from before and after it, but not this one. That proves nothing about a job
-of another cluster with the same runs folder.
+of another cluster with the same runs folder, nor about one that has begun: it may have ended before
+the accounting was purged, or before numbers began again.
 """
 
 import contextlib
@@ -34,6 +35,7 @@ from pytest_remex.common.typed_json import dumps
 
 _LOST = "Slurm assigned the id {} and then lost the job: submit it again"
 _ELSEWHERE = "may be a job of cluster {} (this is {}), which uses this runs folder too: ask there"
+_BEGUN = "job {} has begun, and Slurm no longer knows how it ended"
 _OLD = "squeue's listing is older than its release"
 _WAY_OUT = "if it did not run, --remex-submit --remex-retry=forgotten submits it again"
 FEW = 50
@@ -184,6 +186,10 @@ def _find_lost(slurm: SlurmClient, asked: List[LocatedJob], cluster: str, answer
     lost = [one for one in asked if one.directory in answers.reused]
     denied = [one for one in asked if one.directory in answers.denied and not one.owner]
     for one in [*lost, *_not_accounted(slurm, denied, cluster)]:
+        if one.has_begun():
+            answers.hints[one.directory] = _BEGUN.format(one.id)
+            answers.denied.add(one.directory)
+            continue
         job = Job(one.job, JobState.LOST, _LOST.format(one.job), source="slurm")
         answers.jobs[one.directory] = job
 
@@ -245,10 +251,32 @@ def _ask_sacct(slurm: SlurmClient, asked: List[LocatedJob], cluster: str, answer
     except AgentError as error:
         answers.failures.append(str(error))
     else:
-        for one in wanting:
-            account = accounts.get(one.job)
-            if account is not None and one.owns(account.work_dir):
-                _take_account(one, account, answers)
+        own = {
+            one for one in wanting if one.job in accounts and one.owns(accounts[one.job].work_dir)
+        }
+        for one in own:
+            _take_account(one, accounts[one.job], answers)
+        others = [one for one in wanting if one.job in accounts and one not in own]
+        _ask_sacct_again(slurm, others, since, cluster, answers)
+
+
+def _ask_sacct_again(
+    slurm: SlurmClient, asked: List[LocatedJob], since: float, cluster: str, answers: Answers
+) -> None:
+    """Ask sacct for jobs that later ones hide: a cluster that is set up anew counts from 1."""
+    by_id = {one.job: one for one in asked}
+    numbers = list(dict.fromkeys(one.number for one in asked))
+
+    def is_own(job: str, work_dir: str) -> bool:
+        return bool(work_dir) and job in by_id and by_id[job].owns(work_dir)
+
+    try:
+        accounts = slurm.accounts_of_same_number(numbers, since, cluster, is_own)
+    except AgentError as error:
+        answers.failures.append(str(error))
+        return
+    for job, account in accounts.items():
+        _take_account(by_id[job], account, answers)
 
 
 def _ask_scontrol(

@@ -318,6 +318,23 @@ def test_a_pandas_query_of_numbers_that_are_text(show, clipboard):
         report.driver.get("about:blank")
 
 
+def test_a_pandas_query_of_names_and_values_that_python_reads_otherwise(show, clipboard):
+    """A parameter may be called as a word of Python, and a list is shown as text."""
+    rows = [
+        ReportRow(f"s.py::p[{n}]", "PASSED", values={"lambda": n, "a": str([n, 1])}, job=str(n))
+        for n in range(3)
+    ]
+    given = [{"lambda": n, "a": [n, 1], "node": row.node} for n, row in enumerate(rows)]
+    for chosen in ({"lambda": {"min": 2}}, {"a": {"in": ["[2, 1]"]}}):
+        address = f"#{quote(json.dumps({'f': chosen}))}"
+        report = show(Page("p", {}, ("lambda", "a"), (), rows), fragment=address)
+        assert report.count() == "1 of 3 experiments"
+        report.menu("Copy", "pandas query")
+        found = eval(clipboard(), {"results": lambda _: pd.DataFrame(given)})  # noqa: S307 - as a user would
+        assert list(found.node) == [rows[2].node]
+        report.driver.get("about:blank")
+
+
 def report_nodes(report, page):
     """Return the node ids of the rows that the table shows, by their jobs."""
     jobs = set(report.column("Job"))

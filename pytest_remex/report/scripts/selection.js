@@ -280,8 +280,8 @@ function pandasQuery(selection) {
       ([column, filter]) =>
         QUERIED.includes(column.kind) &&
         filter.has === undefined &&
-        !/[`\n\\]/.test(column.key) &&
-        !filter.in?.some(isEmpty) &&
+        !/[`\n\t\\]/.test(column.key) &&
+        !filter.in?.some((value) => isEmpty(value) || /^[[{]/.test(value)) && // lists are no text there
         !(column.numeric && column.values.some((value) => typeof value === "string")),
     );
   const query = plain
@@ -290,8 +290,9 @@ function pandasQuery(selection) {
   return `results(${pythonText(selection.data.title)}).query(${pythonText(query)})`;
 }
 
+// A name of letters alone may be a word of Python, as `lambda` is.
 function queryTerm(column, { in: values, min, max }) {
-  const name = /^[A-Za-z_]\w*$/.test(column.key) ? column.key : `\`${column.key}\``;
+  const name = /^[A-Za-z]+[\d_]\w*$/.test(column.key) ? column.key : `\`${column.key}\``;
   if (values) return `${name} in [${values.map(pythonValue).join(", ")}]`;
   const ends = [min === undefined ? "" : `${name} >= ${min}`, max === undefined ? "" : `${name} <= ${max}`];
   return ends.filter(Boolean).join(" and ");

@@ -237,12 +237,18 @@ def ambiguities(inlist: Inlist) -> Iterator[str]:
 
 
 def _lost_settings(text: str, group: Group) -> Iterator[str]:
-    """Yield which settings gfortran takes for the next logical of an array, and loses."""
+    """Yield which settings gfortran takes for the next logical of an array."""
     for setting, lost in itertools.pairwise(group.settings):
-        gap = text[setting.end : lost.start]
-        if setting.subscript and lost.name[0] in "tf" and _COMMENT_AFTER_COMMA.match(gap):
-            if not isinstance(parse_literal(text[slice(*setting.items[-1])]), bool):
-                continue
+        if not (setting.subscript and setting.items and lost.name[0] in "tf"):
+            continue
+        if not isinstance(parse_literal(text[slice(*setting.items[-1])]), bool):
+            continue
+        if "," in lost.subscript:
+            yield (
+                f"line {line_at(text, lost.start)}: gfortran 12 cannot read {lost.key} right after "
+                f"the logical {setting.key}, unless no element follows: move it up"
+            )
+        elif _COMMENT_AFTER_COMMA.match(text, setting.end):
             yield (
                 f"line {line_at(text, lost.start)}: gfortran 12 does not read {lost.key}, because "
                 f"of the comma before the comment after {setting.key}: remove that comma"

@@ -298,11 +298,11 @@ def test_a_comment_after_a_comma_may_hide_the_next_setting(tmp_path):
     path = tmp_path / "inlist"
     path.write_text(
         "&pump\n l(2) = T, ! c\n flag = F\n l(3) = F ! c\n to = 1\n"
-        " v(1) = 2, ! c\n f = 2\n l(4) = T, ! c\n mass = 1\n x = T, ! c\n tau = 1\n/\n"
+        " v(1) = 2, ! c\n f = 2\n l(4) = T, ! c\n mass = 1\n x = T, ! c\n tau = 1\n l(5) = T\n"
+        " t(1,2) = 1\n f(1) = 3\n l(6) = F\n f(2) = 3\n t(1,2) = 1\n/\n"
     )
     with pytest.warns(InlistWarning) as warned:
         read_inlist(path)
-    (warning,) = warned
-    assert "line 3: gfortran 12 does not read flag, because of the comma before" in str(
-        warning.message
-    )
+    lost, rejected = (str(warning.message) for warning in warned)
+    assert "line 3: gfortran 12 does not read flag, because of the comma before" in lost
+    assert "line 13: gfortran 12 cannot read t(1,2) right after the logical l(5)" in rejected

@@ -127,10 +127,10 @@ def _recorded_job(recorded: RecordedRun) -> Job | None:
     if run.stage in {Stage.REFUSED, Stage.REJECTED}:
         return Job(run.job, JobState.REJECTED, run.why, source="record")
     if not run.settled and run.stage is not Stage.HELD:
-        why = (
-            f"interrupted at {run.stage}: run --remex-submit again to finish it, "
-            f"or --remex-cancel to end it"
-        )
+        ours = "run --remex-submit again to finish it, or --remex-cancel to end it"
+        owner = recorded.record.owner
+        step = f"only {owner} can finish it, with --remex-submit" if owner else ours
+        why = f"interrupted at {run.stage}: {step}"
         return Job(run.job, JobState.UNKNOWN, why, source="record")
     return run.final
 

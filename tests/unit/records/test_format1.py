@@ -117,6 +117,19 @@ def test_what_became_of_jobs():
     assert jobs["slurm", "killed"] == jobs["slurm", "held"] + ["UNKNOWN"] == ["UNKNOWN"] * 2
 
 
+def test_who_can_finish_a_launch():
+    """Another user's interrupted launch is left to them: one's own submit does not finish it."""
+    record = record_of("slurm", "killed")
+    reasons = {
+        owner: {job.reason for job in recorded_jobs(runs).values() if not job.state.ended}
+        for owner in ("", "bob")
+        for runs in [[RecordedRun(record._replace(owner=owner), e) for e in record.runs.values()]]
+    }
+    assert all("run --remex-submit again to finish it" in why for why in reasons[""])
+    assert all(": only bob can finish it, with --remex-submit" in why for why in reasons["bob"])
+    assert reasons[""]
+
+
 def test_renamed():
     """A run that was submitted again under another parameter name is found by that name."""
     index = RunIndex.read(FORMAT1 / "local" / "launches")

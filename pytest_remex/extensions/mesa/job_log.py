@@ -39,8 +39,11 @@ _RESTARTED = re.compile(_LABEL + r"restart from (?:\S*/)?(x?\d+)\b", re.MULTILIN
 _CRASH = re.compile(
     r"(Fortran runtime error: .*|Cannot match namelist object name .*|"
     r"\bTerminate: .*|Program received signal SIG.*|forrtl: severe .*|"
-    r"error while loading shared libraries: .*)"
+    r"error while loading shared libraries: .*|"
+    r"\[ERROR\]: (?:Failed to (?:read|open) (?!\w*pg)|too many levels )(?!.*Cannot match ).*|"
+    r"\bFile: \S+, Line:[ \t]*\d+.*)"
 )
+"""What ends a run. MESA reads its plots' settings again at each step, and goes on if it cannot."""
 _CRASH_WORDS = (
     "Fortran runtime error: ",
     "Cannot match namelist object name ",
@@ -48,6 +51,8 @@ _CRASH_WORDS = (
     "Program received signal SIG",
     "forrtl: severe ",
     "error while loading shared libraries: ",
+    "[ERROR]: ",
+    ", Line: ",
 )
 _STOP = re.compile(_LABEL + r"((?:ERROR )?STOP\b.*)", re.MULTILINE)
 _SIGNALS = ("Segmentation fault", "Killed", "Aborted", "Floating point exception", "Bus error")
@@ -120,8 +125,8 @@ def photo_name(file: str) -> str:
 def scan_log(blocks: Iterable[str]) -> JobLog:
     """Find the facts in a job's output.
 
-    Sources: star/job/run_star_support.f90, star/private/photo_out.f90 and
-    binary/private/binary_photos.f90 of MESA, and libgfortran's messages.
+    Sources: star/job/run_star_support.f90, star/private/photo_out.f90, utils/public/namelist.f90,
+    utils_lib.f90 and binary/private/binary_photos.f90 of MESA, and libgfortran's messages.
 
     Args:
         blocks: The text in pieces of whole lines.

@@ -26,6 +26,8 @@ LOG = """\
  stop because star_age >= max_age
  termination code: xa_central_lower_limit
 """
+UNREAD = "[ERROR]: Failed to read "
+REASON = ' namelist from "inlist". Error message: '
 
 
 def endings(log):
@@ -54,6 +56,17 @@ def test_the_last_termination_code_is_a_column():
             "Cannot match namelist object name initial_mas",
         ),
         (" Terminate: stop_for_bad_nums\n", "Terminate: stop_for_bad_nums"),
+        (f"{UNREAD}controls{REASON}Bad real\n", f"{UNREAD}controls{REASON}Bad real"),
+        (f" {UNREAD}star_job\n STOP\n", f"{UNREAD}star_job"),
+        (
+            f"{UNREAD}kap{REASON}Cannot match namelist object name z",
+            "Cannot match namelist object name z",
+        ),
+        (f"{UNREAD}pgstar{REASON}Bad real\n", ""),
+        (
+            "File: ../private/net.f90, Line:   33, Message: no net\nERROR STOP 1\n",
+            "File: ../private/net.f90, Line: 33, Message: no net",
+        ),
         (" STOP 1\n", "STOP 1"),
         ("0: ERROR STOP  bad   mesh\n", "ERROR STOP bad mesh"),
         ("Program received signal SIGSEGV: x\nSTOP\n", "Program received signal SIGSEGV: x"),

@@ -111,6 +111,17 @@ def test_a_job_of_another_user(site, shared, nobody, hidden):
     assert launch.jobs("r")[0].held
 
 
+def test_a_cancel_of_another_users_job(site, shared, nobody):
+    """It is left alone, and the message says whose it is."""
+    launch = OwnLaunch(site, shared / "runs")
+    job = held(launch.submit(launch.add("r")))
+    agent = nobody(**site.cluster.variables)
+    (refused,) = agent.ask(Cancel(str(launch.runs), SLURM, [RunJob("r", job)]))
+    assert refused.message.endswith("; it belongs to root")
+    assert launch.jobs("r")[0].held
+    launch.close()
+
+
 @pytest.mark.skipif(version() < LIMITS_RATES, reason="this Slurm cannot limit requests")
 def test_requests_above_the_controllers_rate(site, shared, nobody):
     """If the controller limits a user's requests (not root's), ours succeed in the end."""

@@ -83,7 +83,8 @@ def cancel(request: Cancel, reply: Reply, slurm: SlurmClient) -> None:
                 _note_cancelled(job)
                 reply.send(Cancelled(job.id))
             else:
-                reply.send(NotCancelled(job.id, refusal.message))
+                whose = f"; it belongs to {job.owner}" if job.owner else ""
+                reply.send(NotCancelled(job.id, refusal.message + whose))
 
 
 def was_cancelled(job: LocatedJob) -> bool:

@@ -115,11 +115,15 @@ def read_profiles_index(path: str | Path) -> pd.DataFrame:
         >>> read_profiles_index("LOGS/profiles.index").profile_number.max()
         8
     """
-    lines = _whole_lines(path)[1:]
+    lines = _whole_lines(path)
+    if lines and "model" not in lines[0]:
+        raise RemexError(f"{path} is not a profiles.index file: its first line does not say so")
+    rows = [line.split() for line in lines[1:] if line.strip()]
+    if short := [row for row in rows if len(row) != len(_PROFILES)]:
+        raise RemexError(f"{path} is not a profiles.index file: {short[0]} is not three numbers")
     try:
-        rows = [[int(word) for word in line.split()] for line in lines if line.strip()]
-        table = pd.DataFrame(rows, columns=_PROFILES)
-    except ValueError as error:
+        table = pd.DataFrame([[*map(int, row)] for row in rows], columns=_PROFILES, dtype="int64")
+    except (ValueError, OverflowError) as error:
         raise RemexError(f"{path} is not a profiles.index file: {error}") from None
     return _without_redone(table)
 

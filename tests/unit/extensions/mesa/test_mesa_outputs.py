@@ -213,6 +213,7 @@ def test_the_index_of_profiles(tmp_path):
     table = read_profiles_index(path)
     expected = {"model_number": [1, 50], "priority": [1, 1], "profile_number": [1, 4]}
     pd.testing.assert_frame_equal(table, pd.DataFrame(expected))
-    path.write_text("  1 models\n 1 x 1\n")
-    with pytest.raises(RemexError, match=r"is not a profiles.index"):
-        read_profiles_index(path)
+    for text in ("  1 models\n 1 x 1\n", " 2 models\n 1 1 1\n 50 2\n", " 1 1 1\n 50 1 2\n"):
+        path.write_text(text)
+        with pytest.raises(RemexError, match=r"is not a profiles.index"):
+            read_profiles_index(path)

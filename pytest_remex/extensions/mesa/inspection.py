@@ -6,7 +6,7 @@ Problems are settings that MESA does not read, that are overridden, or that MESA
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -159,7 +159,7 @@ def _lacking(work: Work) -> Iterator[str]:
 def _misread(work: Work) -> Iterator[str]:
     """Yield what Fortran cannot read, or reads differently from what was meant."""
     for path in sorted(frozenset().union(*work.effective.files.values())):
-        for problem in ambiguities(load(path, work.files)):
+        for problem in work.files.computed((_misread, path), partial(_problems, path, work.files)):
             yield f"{_shown(work, path)}: {problem}"
     for names in work.effective.given.values():
         for one in (each for origins in names.values() for each in origins if each.placeholder):
@@ -168,6 +168,10 @@ def _misread(work: Work) -> Iterator[str]:
                     f"MESA stops at its start: {_shown(work, one.path)} line {one.line}: "
                     f"{one.name} = {one.value} is not a number that Fortran reads: correct it"
                 )
+
+
+def _problems(path: Path, files: Files) -> tuple[str, ...]:
+    return tuple(ambiguities(load(path, files)))
 
 
 def _unread(work: Work, patched: Iterable[PatchedSetting]) -> Iterator[str]:

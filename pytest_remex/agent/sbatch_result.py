@@ -131,14 +131,15 @@ def judge(said: str, code: Optional[int]) -> SbatchResult:
 
     An id counts if sbatch exited with 0, reported no failure, and printed only one line of that
     form: a site's own output may contain numbers too. A refusal counts if sbatch failed and printed
-    no id. Everything else is doubt, which only Slurm can resolve.
+    no id; if it was killed, it may have sent the job before: the code is negative then, or above
+    128 with a shell between. Everything else is doubt, which only Slurm can resolve.
     """
     ids = {match.group(1): match.group(2) or match.group(3) for match in _ID.finditer(said)}
     words = said.strip()
     if code == 0 and len(ids) == 1 and FAILED not in said:
         ((job, cluster),) = ids.items()
         return SbatchResult(HELD, job=f"{job};{cluster}" if cluster else job)
-    if code and not ids:
+    if code in range(1, 128) and not ids:
         why = _WHY_FULL if words.endswith(FAILED + _FULL) else ""
         return SbatchResult(_kind(words), words=words + why)
     return SbatchResult(DOUBT, words=words)

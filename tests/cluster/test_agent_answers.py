@@ -59,6 +59,8 @@ def test_a_foreign_job_before_a_failure_is_left_alone(launch, foreign):
         faults.ANSWERS_THEN_FAILS,
         faults.ANSWERS_THEN_HANGS,
         faults.says(5, faults.ACCEPTS_THEN_TIMES_OUT),
+        f'"$REAL" "$@" >/dev/null; echo "sbatch: error: {PERMANENT[2]}"; kill -9 $$',
+        f'"$REAL" "$@" >/dev/null; echo "sbatch: error: {PERMANENT[2]}"; exit 137',
         faults.says(5, '"$REAL" "$@"; exit 1'),
     ],
 )

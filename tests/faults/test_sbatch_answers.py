@@ -7,6 +7,7 @@ from support import shims as faults
 from support.invariants import Snapshot, assert_clean, assert_once
 
 EXPERIMENTS = 3
+REFUSAL = "sbatch: error: --mem and --mem-per-cpu are mutually exclusive"
 FAULTS = {
     "accepts, times out": faults.ACCEPTS_THEN_TIMES_OUT,
     "times out": faults.TIMES_OUT,
@@ -18,6 +19,7 @@ FAULTS = {
     "misleads": faults.MISLEADS,
     "says nothing, succeeds": '"$REAL" "$@" >/dev/null; exit 0',
     "says nothing, fails": '"$REAL" "$@" >/dev/null 2>&1; exit 1',
+    "refuses, is killed": f'"$REAL" "$@" >/dev/null; echo "{REFUSAL}"; kill -9 $$',
     "answers on stderr": '"$REAL" "$@" >&2; exit 0',
     "answers with two ids": 'id=$("$REAL" "$@"); echo "$id"; echo $((id + 1)); exit 0',
     "answers with the next id": 'id=$("$REAL" "$@"); echo $((id + 1)); exit 0',

@@ -54,7 +54,8 @@ def test_no_words_make_a_job_of_a_failure(said, code):
 def test_refusals(said):
     """Definite refusals are reported in Slurm's words if sbatch is known to have failed."""
     assert judge(said, 1) == SbatchResult(REJECTED, words=said)
-    assert judge(said, None).kind == "doubt"
+    for killed in (None, -9, -15, 137, 143):
+        assert judge(said, killed).kind == "doubt"
 
 
 @pytest.mark.parametrize("said", LIMIT)

@@ -63,7 +63,7 @@ def kept_back(
 
     """
     after = [(e, e.upstream) for e in planned if e.decision.is_sent and e.upstream is not None]
-    refused = Counter(why for each, before in after if (why := _refusal(each, before)))
+    whys = {id(each): f": {why}" for each, before in after if (why := _refusal(each, before))}
     pairs = [
         (each, before.known.run)
         for each, before in after
@@ -75,12 +75,13 @@ def kept_back(
     jobs = _jobs(pairs, connect)
     lacking = _lacking(pairs, jobs, connect)
     failed = {id(each): _failure(run, jobs[run.run.directory], RETRY) for each, run in pairs}
-    keys = [id(each) for each, _ in pairs]
-    whys = Counter(why for key in keys if (why := failed[key] or lacking.get(key, "")))
-    return [
-        *(f"{counted(count, 'experiment')}: {why}" for why, count in refused.items()),
-        *(f"{counted(count, 'experiment')} UPSTREAM FAILED: {why}" for why, count in whys.items()),
-    ]
+    for key, failure in failed.items():
+        if why := failure or lacking.get(key, ""):
+            whys[key] = f" UPSTREAM FAILED: {why}"
+    for each, before in after:  # an upstream comes before what comes after it
+        if id(before) in whys:
+            whys.setdefault(id(each), whys[id(before)])
+    return [f"{counted(count, 'experiment')}{why}" for why, count in Counter(whys.values()).items()]
 
 
 def _refusal(candidate: Candidate, upstream: Candidate) -> str:

@@ -169,6 +169,8 @@ def test_plan_of_a_purged_upstream(chain):
             "*2 experiments UPSTREAM FAILED: sweeps.py::first?a=1?: it completed, and result.txt*",
         ]
     )
+    whole = chain.pytest("--remex-plan", "-k", "second or third")
+    whole.stdout.fnmatch_lines(["*4 experiments UPSTREAM FAILED: sweeps.py::first?a=1?: it *"])
     submit = chain.pytest("--remex-submit", "-k", "second")
     assert submit.ret == 1
     assert len(chain.jobs()) == 2

@@ -52,7 +52,7 @@ def job_failure(collected: CollectedRun) -> str:
     tail = last_lines(collected)
     if tail:
         shown.append(f"the last lines of its output:\n{_indented(tail)}")
-    if job.state is not JobState.REJECTED:
+    if job.state not in {JobState.REJECTED, JobState.PURGED}:
         shown.append(_what_next(remote.host, _output_there(collected, path)) + _more(job))
     return "\n".join(shown)
 

@@ -70,7 +70,7 @@ def removal_of(run: RunRecord, folder: Path) -> RemovalNote:
 def job_with_removal(job: Job, run: RunRecord, folder: Path) -> Job:
     """Return a run's job, updated with what was removed: PURGED if nothing is left."""
     note = removal_of(run, folder)
-    if not note.directory or not job.state.ended:
+    if not note.directory or not job.state.ended or job.state is JobState.REJECTED:
         return job
     if not note.purged:
         return job._replace(reason=f"run directory removed on {note.when}")
@@ -249,7 +249,8 @@ def clean(
             remove_outputs(folder / name)
     there = {name for name, each in directories.items() if not (each.gone or each.refused)}
     elsewhere = {name for name in there - complete if free[name].run.collected}
-    uncollected = len(there - complete - elsewhere)
+    refused = {name for name in there if not free[name].run.job}
+    uncollected = len(there - complete - elsewhere - refused)
     return Cleaned(directories, outputs, needed_by, uncollected, len(elsewhere), len(there & large))
 
 

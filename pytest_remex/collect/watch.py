@@ -189,8 +189,13 @@ class OutputWatcher:
             RecordError: A note cannot be written; by then everything was read.
 
         """
-        failed = [pair for pair in watched if pair[1].state.failed and not self._is_known(*pair)]
-        asked = [pair for pair in failed if pair[1].state not in WITHOUT_OUTPUT][:MOST]
+        failed = [
+            (recorded, job)
+            for recorded, job in watched
+            if job.state.failed and job.state not in WITHOUT_OUTPUT
+            if not self._is_known(recorded, job)
+        ]
+        asked = failed[:MOST]
         running = [pair for pair in watched if pair[1].state in _STARTED][:MOST]
         ends = read_ends([recorded for recorded, _ in [*asked, *running]], self._connect)
         texts = {name: text_of(pieces) for name, pieces in ends.items()}
@@ -199,7 +204,7 @@ class OutputWatcher:
             self._summaries[recorded.run.directory] = OutputSummary(text, last_line(text))
         for recorded, job in failed:
             text = texts.get(recorded.run.directory, "")
-            cause = "" if job.state in WITHOUT_OUTPUT else job_cause(job, text)
+            cause = job_cause(job, text)
             self._summaries[recorded.run.directory] = OutputSummary(text, telling_line(text), cause)
         for recorded, job in failed:
             self._keep(recorded, job, self._summaries[recorded.run.directory])

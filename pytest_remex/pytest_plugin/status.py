@@ -193,7 +193,10 @@ class StatesShown:
         if live := {job.state for job in jobs if job.state.live}:
             return wait_step(live)
         if has_failed:
-            return "--remex-collect shows why, --remex-submit --remex-retry submits them again"
+            is_refused = {job.state for job in jobs if job.state.failed} == {JobState.REJECTED}
+            refused = "--remex-submit sends again what was refused, once that is corrected"
+            why = "--remex-collect shows why, --remex-submit --remex-retry submits them again"
+            return refused if is_refused else why
         if ended := {job.state for job in jobs if job.state.ended and job.id}:
             again = "--remex-submit --remex-retry=all runs again what is gone"
             return again if ended == {JobState.PURGED} else self._collect_step()

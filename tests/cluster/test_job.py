@@ -187,3 +187,7 @@ def test_rejected_for_good(user, cluster, options):
     submit = user.pytest("--remex-submit", "-v", *options).failed("1 failed, 2 passed")
     assert "invalid partition specified: nowhere" in submit
     user.collect("-k", "not 2.0").succeeded()
+    status = user.pytest("--remex-status", "-k", "2.0").failed("REJECTED", "nowhere")
+    assert "next: --remex-submit sends again what was refused" in status
+    assert "not collected yet" not in user.pytest("--remex-clean", "--remex-yes", "-k", "2.0")
+    user.pytest("--remex-status", "-k", "2.0").failed("REJECTED", "nowhere")

@@ -82,6 +82,7 @@ def test_before_it_was_collected(project):
     collect.stdout.fnmatch_lines(
         ["the run was removed with --remex-clean on *, before it was collected: --remex-submit *"]
     )
+    collect.stdout.no_fnmatch_line("*to see more*")
     project.ran("--remex-retry")
     assert len(project.jobs()) == 4
     assert project.pytest("--remex-collect").ret == 0

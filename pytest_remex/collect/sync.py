@@ -7,6 +7,7 @@ purge may have deleted others. What their directories say is checked like a reco
 from __future__ import annotations
 
 import shlex
+import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -43,6 +44,9 @@ from pytest_remex.sbatch.script import header_of_any
 
 if TYPE_CHECKING:
     from pytest_remex.transport.connection import Connect, Connection
+
+PAUSE = 0.5
+"""Seconds to wait for the end of a line that another client is writing."""
 
 
 def sync(
@@ -101,7 +105,7 @@ def _read(
     """
     elsewhere: list[str] = []
     lacking: list[RecordLacking] = []
-    has_unrecorded = False
+    has_unrecorded = is_cut = False
     for event in connection.ask(ReadRecords(connection.remote.runs, dict(known))):
         if isinstance(event, RecordLacking):
             lacking.append(event)
@@ -115,17 +119,29 @@ def _read(
                 f"`chmod a+r {shlex.quote(path)}` on the cluster"
             )
         elif isinstance(event, RecordCut):
-            closed(
-                f"{launch_record(connection.remote.runs, event.record)} ends within a line, so not "
-                f"all that its launch submitted may be known here: run the same command again; if "
-                f"that does not help, run --remex-status where it was launched"
-            )
+            is_cut = True
         elif isinstance(event, RecordPart):
             if not take_all and copies.is_own(event.record):
                 elsewhere.append(event.record)
             else:
                 copies.take(event)
+    if is_cut:
+        _read_cut(connection, copies, closed)
     return elsewhere, lacking, has_unrecorded
+
+
+def _read_cut(connection: Connection, copies: Copies, closed: Callable[[str], None]) -> None:
+    """Read records again that ended within a line: another client may have been writing it."""
+    time.sleep(PAUSE)
+    for event in connection.ask(ReadRecords(connection.remote.runs, copies.known())):
+        if isinstance(event, RecordPart) and not copies.is_own(event.record):
+            copies.take(event)
+        elif isinstance(event, RecordCut):
+            closed(
+                f"{launch_record(connection.remote.runs, event.record)} ends within a line, so not "
+                f"all that its launch submitted may be known here: run the same command again; if "
+                f"that does not help, run --remex-status where it was launched"
+            )
 
 
 def share(

@@ -16,7 +16,7 @@ from pytest_remex.agent.errors import AgentError, missing_program, no_runs_folde
 from pytest_remex.agent.place import git
 from pytest_remex.agent.slurm.client import SlurmClient
 from pytest_remex.agent.wire import Reply
-from pytest_remex.common import protocol
+from pytest_remex.common import paths, protocol
 from pytest_remex.common.parts import OVER_CONNECTION
 from pytest_remex.common.protocol import FAULT, FINE, NOTE, Check
 from pytest_remex.common.redact import redact
@@ -211,6 +211,11 @@ def _fault_of_folder(path: str, *, local: bool) -> Optional[Check]:
         another = "choose another one"
         fix = f"chmod u+rwx {quote(path)}, or {another}" if "for you" in why else another
         return Check(name, FAULT, f"the runs folder {path} is not writable{why}", fix)
+    ours = paths.remex(path)
+    if os.path.isdir(ours) and os.stat(ours).st_dev != os.stat(path).st_dev:
+        what = f"{ours} is on another file system than {path}"
+        move = f"mv {quote(os.path.realpath(ours))} {quote(ours)}"
+        return Check(name, FAULT, what, f"rm {quote(ours)} && {move}")
     mode = os.stat(path).st_mode
     if mode & 0o002:
         what = f"the runs folder {path} is writable for everyone, so anyone could run code as you"

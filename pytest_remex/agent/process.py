@@ -67,7 +67,10 @@ class Ran(NamedTuple):
 def run(
     words: List[str], *, timeout: float, env: Optional[Dict[str, str]] = None, text: str = ""
 ) -> Ran:
-    """Run a program with `text` as its input; if it cannot be started, the code is `start_code`."""
+    """Run a program with `text` as its input; if it cannot be started, the code is `start_code`.
+
+    The time of one that is asked for its progress begins anew whenever it prints something.
+    """
     try:
         process = subprocess.Popen(
             words,
@@ -82,7 +85,7 @@ def run(
     with process:
         _RUNNING.add(process.pid)
         try:
-            out, err = _exchange(process, os.fsencode(text), timeout)
+            out, err = _exchange(process, os.fsencode(text), timeout, words)
         except (TimeoutError, subprocess.TimeoutExpired):
             signal_group(process.pid, signal.SIGKILL)
             return Ran(None, "", f"no answer within {timeout:.0f} s")
@@ -113,7 +116,7 @@ class _TooMuchError(Exception):
 
 
 def _exchange(
-    process: "subprocess.Popen[bytes]", data: bytes, timeout: float
+    process: "subprocess.Popen[bytes]", data: bytes, timeout: float, words: List[str]
 ) -> Tuple[bytes, bytes]:
     """Write a program's input and read its outputs; raise `TimeoutError` or `_TooMuchError`.
 
@@ -143,6 +146,8 @@ def _exchange(
                         stdin.close()
                 elif not _receive(key.fd, key.data):
                     selector.unregister(key.fileobj)
+                elif "--progress" in words:
+                    deadline = time.monotonic() + timeout
     process.wait(max(0.0, deadline - time.monotonic()) or None)
     return bytes(read[out]), bytes(read[err])
 

@@ -36,6 +36,8 @@ SHARE = 10.0
 RETRY_FIRST, RETRY_LAST, RETRY_GROWTH = 5.0, 300.0, 2.0
 """The same back-off for attempts to reconnect."""
 
+_UNSENT = frozenset({Stage.COMMITTED, Stage.PUSHED, Stage.PLACED})
+
 
 def _raise(error: RecordError) -> NoReturn:
     raise error
@@ -130,7 +132,10 @@ def _recorded_job(recorded: RecordedRun) -> Job | None:
         ours = "run --remex-submit again to finish it, or --remex-cancel to end it"
         owner = recorded.record.owner
         step = f"only {owner} can finish it, with --remex-submit" if owner else ours
-        why = f"interrupted at {run.stage}: {step}"
+        what = f"interrupted at {run.stage}"
+        if run.why and run.stage in _UNSENT:
+            what = f"not submitted: {run.why.splitlines()[0].rstrip()}"
+        why = f"{what}: {step}"
         return Job(run.job, JobState.UNKNOWN, why, source="record")
     return run.final
 

@@ -5,6 +5,7 @@ hashed or printed. A git hook or a wrapper sets them for a repository of its own
 kept, also for local jobs, that say how to reach a server or where git is installed.
 """
 
+import re
 from typing import Dict, Iterator, Mapping, NamedTuple, Tuple
 
 KEPT = frozenset(
@@ -48,6 +49,14 @@ def is_kept(name: str) -> bool:
 def kept_variables(variables: Mapping[str, str]) -> Dict[str, str]:
     """Return the variables that are kept."""
     return {name: text for name, text in variables.items() if is_kept(name)}
+
+
+_PROGRESS = re.compile(r"(remote: )?(\w+ing (objects|deltas): |Total \d+ \(|Delta compr)")
+
+
+def without_progress(said: str) -> str:
+    """Return what git said, with `--progress`, without the lines about its progress."""
+    return "\n".join(e for e in re.split("[\r\n]+", said) if not _PROGRESS.match(e))
 
 
 DIFF_TREE = (

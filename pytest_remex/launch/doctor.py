@@ -74,6 +74,7 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
         base = git.resolve("HEAD")
         files = dict(listing(git, base))
         git.refuse_unsupported(base, files)
+        git.refuse_shallow()
         changed = unfaithful(git, base, files)
     except RemexError as error:
         fix = "correct that, or name another repository: remex_repo, or the fixture repo"
@@ -88,7 +89,7 @@ def _repository(repo: Repo, remote: Remote, scripts: Iterable[str]) -> Iterator[
         yield from _exit_codes(Path(git.top), script)
     if remote.host is None or remote.via != "origin":
         return
-    code, _, words = git.attempt("ls-remote", "--exit-code", git.pushed_to(), "HEAD")
+    code, _, words = git.list_remote("--exit-code", git.pushed_to(), "HEAD")
     where = git.origin() or "origin"
     top = shlex.quote(str(git.top))
     if git.origin() is None:

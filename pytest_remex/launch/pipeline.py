@@ -18,6 +18,7 @@ An interrupted run goes through all steps again: each finds out what has been do
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from pytest_remex import names
@@ -39,6 +40,8 @@ from pytest_remex.common.protocol import (
     Tidy,
 )
 from pytest_remex.display import Progress
+from pytest_remex.errors import RemexError
+from pytest_remex.launch.options import GroupingKind
 from pytest_remex.launch.session import LaunchSession
 from pytest_remex.launch.submissions import Submission, form_submissions
 from pytest_remex.records.index import own_config
@@ -47,6 +50,11 @@ from pytest_remex.repo.trees import blobs_at
 
 DEFAULT_ARRAY_SIZE = 1000
 """The most tasks in an array if the cluster does not say; Slurm's default is 1,001."""
+AGAIN = "run the same command again for the rest"
+TOO_LONG = (
+    ", or, if the limit is below the {} tasks of this array, --remex-cancel and then "
+    "--remex-submit without --remex-array"
+)
 
 
 class LaunchBatch(NamedTuple):
@@ -113,12 +121,16 @@ def send(batch: LaunchBatch, progress: Progress) -> list[RunRecord]:
     known = session.known_launches
     request = ClaimRuns(session.launch.remote.runs, session.next_part(), claims, known)
     answers = session.connection.ask(request)
-    source = _publish(session, batch, jobless)
-    progress("pushing", len(jobless), len(jobless))
-    _note_claims(session, answers)
-    ours = [sha for sha in jobless if sha in session.claims]
-    if source is not None:
-        _place(session, source, [sha for sha in ours if sha not in batch.absent], progress)
+    try:
+        source = _publish(session, batch, jobless, progress)
+        progress("pushing", len(jobless), len(jobless))
+        _note_claims(session, answers)
+        ours = [sha for sha in jobless if sha in session.claims]
+        if source is not None:
+            _place(session, source, [sha for sha in ours if sha not in batch.absent], progress)
+    except RemexError as error:
+        session.note_unsent(jobless, str(error))
+        raise
     session.reach([sha for sha in ours if sha in batch.absent], Stage.PLACED)
     _submit_held(session, shas, progress)
     _release(session, shas)
@@ -129,20 +141,24 @@ def finish(session: LaunchSession) -> None:
     """Remove a launch's temporary branch and files. Raises `RemexError` if that fails."""
     launch, runs = session.launch, session.launch.remote.runs
     try:
-        session.publisher.withdraw()
+        is_gone = session.publisher.withdraw()
     finally:  # origin may let no branch be deleted
         request = Tidy(session.clone, runs, launch.id, launch.token, session.other_worker)
         session.connection.tell(request)
-    session.journal.write([BranchRemoved()])
+    if is_gone:
+        session.journal.write([BranchRemoved()])
     session.send_record()
 
 
-def _publish(session: LaunchSession, batch: LaunchBatch, shas: Sequence[str]) -> Source | None:
+def _publish(
+    session: LaunchSession, batch: LaunchBatch, shas: Sequence[str], progress: Progress
+) -> Source | None:
     """Make the batch's commits available to the clone, if there are any."""
     present = [sha for sha in shas if sha not in batch.absent]
     if not present:
         return None
-    source = session.publisher.publish(batch.tip)
+    tell = partial(progress, "pushing", 0, len(shas))
+    source = session.publisher.publish(batch.tip, tell)
     session.reach(present, Stage.PUSHED)
     return source
 
@@ -249,7 +265,9 @@ def _note_answer(session: LaunchSession, event: Held | Rejected | InDoubt) -> li
                 session.reach([sha], Stage.HELD, job=job)
         case Rejected(limit=True):
             session.is_at_limit = True
-            why = f"{event.message}\nrun the same command again for the rest"
+            why = f"{event.message}\n{AGAIN}"
+            if session.runs[shas[0]].submission.startswith(f"{GroupingKind.ARRAY}-"):
+                why += TOO_LONG.format(len(shas))
             session.reach(shas, Stage.PLACED, why=why)
         case Rejected():
             session.reach(shas, Stage.REJECTED, why=event.message)

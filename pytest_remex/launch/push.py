@@ -16,7 +16,7 @@ from pytest_remex.common.protocol import ListTips, Tips
 from pytest_remex.errors import RepositoryError
 from pytest_remex.records.launch import Launch
 from pytest_remex.repo.commits import gathered_subject
-from pytest_remex.repo.git import Git
+from pytest_remex.repo.git import Git, Tell
 
 if TYPE_CHECKING:
     from pytest_remex.transport.connection import Connection
@@ -33,11 +33,14 @@ TRACKING = "refs/remotes/origin/"
 class Publisher(Protocol):
     """A way to get commits to the clone."""
 
-    def publish(self, tip: str) -> Source:
-        """Make `tip` and all its ancestors available to the clone; safe to repeat."""
+    def publish(self, tip: str, tell: Tell) -> Source:
+        """Make `tip` and all its ancestors available to the clone; safe to repeat.
 
-    def withdraw(self) -> None:
-        """Remove the temporary branch, if it is still this launch's."""
+        `tell` is called with words on what is waited for.
+        """
+
+    def withdraw(self) -> bool:
+        """Remove the temporary branch, if it is still this launch's; return whether it is gone."""
 
 
 def publisher_for(
@@ -89,7 +92,9 @@ def forget_removed_branches(repository: Git) -> None:
     seen = _tracked_branches(repository)
     if not seen:
         return
-    listing = repository.run("ls-remote", "--refs", "origin", "refs/heads/remex/*")
+    code, listing, errors = repository.list_remote("--refs", "origin", "refs/heads/remex/*")
+    if code:
+        raise RepositoryError(f"git ls-remote failed in {repository.top}: {errors}")
     there = {line.partition("\trefs/heads/")[2] for line in listing.splitlines()}
     for branch, commit in seen.items():
         if branch not in there:
@@ -112,12 +117,13 @@ def _tracked_branches(repository: Git) -> dict[str, str]:
 class Here:
     """For runs on this machine, which are filled directly from the user's repository."""
 
-    def publish(self, tip: str) -> Source:
+    def publish(self, tip: str, _tell: Tell) -> Source:
         """See `Publisher`."""
         return Source("here", tip)
 
-    def withdraw(self) -> None:
+    def withdraw(self) -> bool:
         """See `Publisher`."""
+        return True
 
 
 class ThroughOrigin:
@@ -133,18 +139,19 @@ class ThroughOrigin:
         self._tips = set(tips)
         self._origin()  # a launch that cannot push leaves no record
         self._pushed = self._pushed_earlier() if tips else None
+        self._may_have_arrived = False
 
-    def publish(self, tip: str) -> Source:
+    def publish(self, tip: str, tell: Tell = lambda _: None) -> Source:
         """See `Publisher`. Raises `RepositoryError` with git's message and the fix."""
         if tip != self._pushed:
-            self._push(tip)
+            self._push(tip, tell)
             self._pushed = tip
         return Source("origin", tip, self._ref, address=self._git.origin() or "")
 
-    def withdraw(self) -> None:
+    def withdraw(self) -> bool:
         """See `Publisher`. Raises `RepositoryError` if origin does not delete it."""
         if self._pushed is None:
-            return
+            return not self._may_have_arrived
         code, errors = self._set(self._pushed, "")
         if "stale info" in errors and (there := self._on_origin()):
             # a push that seemed to fail may have arrived
@@ -156,12 +163,13 @@ class ThroughOrigin:
                 f"there, and {OVER_CONNECTION}"
             )
         self._pushed = None
+        return True
 
-    def _push(self, tip: str) -> None:
+    def _push(self, tip: str, tell: Tell) -> None:
         self._tips.add(tip)
-        code, errors = self._set(self._pushed or "", tip)
+        code, errors = self._set(self._pushed or "", tip, tell)
         if "stale info" in errors and self._pushed and self._on_origin() is None:
-            code, errors = self._set("", tip)  # another client deleted it as left over
+            code, errors = self._set("", tip, tell)  # another client deleted it as left over
         if not code:
             return
         origin = self._origin()
@@ -172,6 +180,7 @@ class ThroughOrigin:
                 f"it, or run the same command again in a second"
             )
         if REJECTED not in errors:
+            self._may_have_arrived = True
             raise RepositoryError(
                 f"the push of {self._branch} to origin ({origin}) failed: {errors}\n"
                 f"check `git push --dry-run origin HEAD:{self._ref}`, or {OVER_CONNECTION}"
@@ -184,10 +193,10 @@ class ThroughOrigin:
             f"{fix}, or {OVER_CONNECTION}"
         )
 
-    def _set(self, expected: str, commit: str) -> tuple[int, str]:
+    def _set(self, expected: str, commit: str, tell: Tell = lambda _: None) -> tuple[int, str]:
         """Point the branch from one commit to another; empty for no branch."""
         lease = f"--force-with-lease={self._ref}:{expected}"
-        code, _, errors = self._git.push(lease, "origin", f"{commit}:{self._ref}")
+        code, _, errors = self._git.push(lease, "origin", f"{commit}:{self._ref}", tell=tell)
         return code, errors
 
     def _pushed_earlier(self) -> str | None:
@@ -208,7 +217,7 @@ class ThroughOrigin:
 
     def _at(self, ref: str) -> str | None:
         """Return the commit of a ref of origin; None if there is no such ref."""
-        code, listing, errors = self._git.attempt("ls-remote", self._git.pushed_to(), ref)
+        code, listing, errors = self._git.list_remote(self._git.pushed_to(), ref)
         if code:
             raise RepositoryError(
                 f"origin ({self._origin()}) does not answer: {errors}\n"
@@ -234,15 +243,16 @@ class OverConnection:
         self._ref = names.keep_ref(launch)
         self._connection = connection
 
-    def publish(self, tip: str) -> Source:
+    def publish(self, tip: str, _tell: Tell) -> Source:
         """See `Publisher`."""
         known = [sha for sha in self._tips() if self._git.has(sha)]
         bundle = self._git.bundle(self._ref, known)
         data = base64.b64encode(bundle).decode("ascii")
         return Source("bundle", tip, self._ref, data)
 
-    def withdraw(self) -> None:
+    def withdraw(self) -> bool:
         """See `Publisher`."""
+        return True
 
     def _tips(self) -> list[str]:
         events = self._connection.ask(ListTips(self._connection.remote.clone))

@@ -144,6 +144,14 @@ class LaunchSession:
         self.introduced.add(run.commit.sha)
         self.journal.write(introduction(run))
 
+    def note_unsent(self, shas: Iterable[str], why: str) -> None:
+        """Write why runs could not be pushed or placed."""
+        for run in [self.runs[sha] for sha in shas]:
+            if run.stage is Stage.COMMITTED:
+                self.introduce_again(run._replace(why=why))
+            elif run.stage is Stage.PUSHED:
+                self.reach([run.commit.sha], Stage.PUSHED, why=why)
+
     def next_part(self) -> RecordPart:
         """Return what was written to the record since it was last sent to the runs folder."""
         part = packed(self.journal.name, self.copied, data := self.journal.written(self.copied))

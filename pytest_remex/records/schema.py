@@ -233,6 +233,7 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
         "sweep": run.sweep,
         "upstream": upstream_to_json(run.upstream) if run.upstream else None,
         "added": run.added,
+        "why": run.why if run.stage is Stage.COMMITTED else "",
     }
     return {
         "commit": run.commit.sha,
@@ -263,6 +264,7 @@ def run_from_json(data: Json, base: str) -> RunRecord:
         sbatch=texts(data, "sbatch", []),
         recipe=field(data, "recipe", int, 0),
         sweep=field(data, "sweep", str, ""),
+        why=field(data, "why", str, ""),
         upstream=None if upstream is None else upstream_from_json(upstream),
         added=field(data, "added", bool, default=False),
     )

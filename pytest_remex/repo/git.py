@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from pytest_remex import temporary
 from pytest_remex.common.git import kept_variables
@@ -15,6 +16,7 @@ from pytest_remex.common.redact import redact
 from pytest_remex.errors import RepositoryError
 from pytest_remex.repo.git_process import FIXED, Process, last_lines, owner_of, start
 
+Tell: TypeAlias = Callable[[str], None]
 STORING_POINTERS = frozenset({"lfs", "annex"})
 """Filters that store a pointer instead of the file, with any commands."""
 BRANCH = "branch=..."
@@ -85,12 +87,16 @@ class Git:
         """Start a git process and return it; Ctrl-C at the terminal does not reach it."""
         return start(self.top, arguments, {**self._environment, **(env or {})})
 
-    def push(self, *arguments: str) -> tuple[int, str, str]:
-        """Push only the given refs to origin; returns the same as `attempt`."""
+    def push(self, *arguments: str, tell: Tell = lambda _: None) -> tuple[int, str, str]:
+        """Push only the given refs to origin; see `Process.watch`."""
         only = ("-c", "remote.origin.mirror=false")  # a mirror cannot be pushed ref by ref
-        process = self.stream(*only, "push", "--quiet", "--no-verify", *arguments)
+        process = self.stream(*only, "push", "--progress", "--no-verify", *arguments)
         _owner = owner_of(process.popen, self.top)  # a server may keep a push waiting
-        return process.finish()
+        return process.watch(tell)
+
+    def list_remote(self, *arguments: str) -> tuple[int, str, str]:
+        """Ask a remote repository for its refs; returns the same as `attempt`."""
+        return self.stream("ls-remote", *arguments).watch()
 
     def resolve(self, revision: str, given_by: str = BRANCH) -> str:
         """Return the sha of any commit-ish; `given_by` names the setting in an error."""
@@ -154,6 +160,9 @@ class Git:
                     f"{self.top} has the file {os.fsdecode(path)!r} at {base[:12]}: {why}; remove "
                     f"it from the commit"
                 )
+
+    def refuse_shallow(self) -> None:
+        """Raise `RepositoryError` in a shallow clone; outputs can be collected there."""
         if (self.folder / "shallow").exists():
             raise RepositoryError(
                 f"{self.top} is a shallow clone, from which experiments cannot be pushed: "

@@ -8,14 +8,15 @@ kept, and every setting that could affect our commands is overridden on the comm
 from __future__ import annotations
 
 import os
+import selectors
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from pytest_remex.common.git import FIXED_VARIABLES, is_kept
+from pytest_remex.common.git import FIXED_VARIABLES, is_kept, without_progress
 from pytest_remex.common.redact import redact
 from pytest_remex.errors import RepositoryError
 
@@ -54,6 +55,9 @@ SETTINGS = (
 receivepack, insteadOf, proxy, credentials, ssh) and to comparing their own work tree (autocrlf,
 filters, fileMode), which only `status` does."""
 
+LOOK, SAID, SILENCE = 1.0, 60.0, 600.0
+"""Seconds between looks at a process that talks to a server; how long it may say nothing before the
+user is told, and before it is ended: a slow push reports its progress each second."""
 SHOWN = 25
 """The most lines of git's errors that are kept: hooks on a server may print more."""
 FIXED = FIXED_VARIABLES | {
@@ -78,7 +82,38 @@ class Process(NamedTuple):
     def finish(self) -> tuple[int, str, str]:
         """Wait for the process to end; return exit code, output, and errors without credentials."""
         code, output, errors = self.communicate()
-        return code, os.fsdecode(output), last_lines(redact(errors.decode(errors="replace")))
+        return code, os.fsdecode(output), _shown(errors)
+
+    def watch(self, tell: Callable[[str], None] = lambda _: None) -> tuple[int, str, str]:
+        """Do the same as `finish`, but end a process that says nothing for `SILENCE` seconds.
+
+        `tell` is called with words on that meanwhile. Seconds in which this process is stopped do
+        not count.
+        """
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+        said, silent = {self.stdout: bytearray(), self.stderr: bytearray()}, 0.0
+        with selectors.DefaultSelector() as selector:
+            for stream, kept in said.items():
+                selector.register(stream, selectors.EVENT_READ, kept)
+            while selector.get_map() and silent < SILENCE:
+                ready = selector.select(LOOK)
+                silent = 0.0 if ready else silent + LOOK
+                if not ready and self.popen.poll() is not None:
+                    break  # what a script round it left running keeps the outputs open
+                if silent >= SAID:
+                    tell(f"origin has not answered for {silent:.0f} s")
+                for key, _ in ready:
+                    key.data.extend(chunk := os.read(key.fd, 1 << 16))
+                    if not chunk:
+                        selector.unregister(key.fileobj)
+        output, errors = map(bytes, said.values())
+        if silent >= SILENCE:
+            self.popen.terminate()
+            errors += f"\norigin did not answer for {silent:.0f} s, so git was ended".encode()
+        self.stdout.close()
+        self.stderr.close()
+        return self.popen.wait(), os.fsdecode(output), _shown(errors)
 
     def end(self) -> tuple[int, str]:
         """Wait for the process to end, close the pipes, and return exit code and errors."""
@@ -130,6 +165,10 @@ def owner_of(popen: subprocess.Popen[bytes], folder: Path) -> object:
         words = redact(errors.decode(errors="replace")).strip() or str(error).partition("\n")[0]
         raise RepositoryError(f"git cannot be used in {folder}: {words}") from error
     return GitPython.AutoInterrupt(popen, popen.args)
+
+
+def _shown(errors: bytes) -> str:
+    return last_lines(redact(without_progress(errors.decode(errors="replace"))))
 
 
 def last_lines(words: str) -> str:

@@ -135,8 +135,10 @@ class Workspace:
         Raises:
             SweepError: It changes a file that is not an input, or has the same inputs as another
                 experiment.
+            RepositoryError: The repository is a shallow clone.
 
         """
+        self.git.refuse_shallow()
         experiment = named.experiment
         for edit in patch.edits:
             if edit.content is not None and (why := unplaceable(edit.path)):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from support.invariants import Snapshot, assert_clean, assert_once
 from support.projects import git
+from support.proxy import Proxy
 from support.sshd import HOST
 
 TOKEN = "ghp_secret0token"  # noqa: S105 - it opens nothing
@@ -36,6 +39,14 @@ def _connect_badly(user, *words):
     return done
 
 
+def _says_why(user, words):
+    """Status says of all experiments that nothing was submitted, and why."""
+    reasons = [row["reason"] for row in user.states().values()]
+    assert len(reasons) == 3
+    assert all(each.startswith(f"not submitted: {words}") for each in reasons), reasons
+    assert all("run --remex-submit again" in each for each in reasons)
+
+
 def test_no_origin(user, fixed):
     """Without a remote called origin the message names the repository and both ways out."""
     git(user.repository, "remote", "rename", "--no-progress", "origin", "elsewhere")
@@ -62,6 +73,7 @@ def test_origin_refuses(user, fixed):
     hook.write_text("#!/bin/sh\necho 'only release branches here' >&2\nexit 1\n")
     hook.chmod(0o755)
     _submit_badly(user, "only release branches here", str(user.project.origin), "refused the push")
+    _says_why(user, f"origin ({user.project.origin}) refused the push of remex/")
     hook.unlink()
     fixed()
 
@@ -72,6 +84,7 @@ def test_two_origins(user, fixed, tmp_path):
     git(tmp_path, "clone", "--quiet", "--bare", str(user.project.origin), str(fork))
     git(user.project.clone, "remote", "set-url", "origin", str(fork))
     _submit_badly(user, str(fork), f"pushed to {user.project.origin}", "remote set-url origin")
+    _says_why(user, "cluster: refs/heads/remex/")
     git(user.project.clone, "remote", "set-url", "origin", str(user.project.origin))
     fixed()
 
@@ -238,3 +251,39 @@ def test_origin_refuses_and_the_connection_takes_over(user, cluster):
     user.ini(remex_via="connection")
     user.submit()
     assert_once(user, cluster, 3)
+
+
+def test_a_link_to_another_file_system(user, fixed, disk):
+    """If .remex of the runs folder is on another file system, the named fix works."""
+    link = user.project.runs / ".remex"
+    (disk.folder / "records").mkdir()
+    link.symlink_to(disk.folder / "records")
+    words = f"{link} is on another file system than {user.project.runs}"
+    _submit_badly(user, words)
+    assert not list(user.repository.glob("remex-output/launches/*.jsonl"))
+    assert not list((disk.folder / "records").iterdir())
+    doctor = user.pytest("--remex-doctor").failed(words)
+    fix = next(line for line in doctor.text.splitlines() if f"fix: rm {link}" in line)
+    subprocess.run(["/bin/sh", "-c", fix.partition("fix: ")[2]], check=False)
+    fixed()
+
+
+def test_a_frozen_link_to_origin(user, sshd, home, fixed):
+    """A push over a link that goes silent is ended; the same command continues."""
+    url = f"ssh://{HOST}{user.project.origin}"
+    conftest = user.repository / "conftest.py"
+    conftest.write_text("from pytest_remex.repo import git_process\n\ngit_process.SILENCE = 4\n")
+    with Proxy(sshd.port) as proxy:
+        through = f"ssh -F {home}/.ssh/config -o Port={proxy.port} -o StrictHostKeyChecking=no"
+        git(user.repository, "config", "core.sshCommand", through)
+        git(user.repository, "remote", "set-url", "--push", "origin", url)
+        proxy.freeze_after(2500)
+        _submit_badly(user, f"to origin ({url}) failed: ", "origin did not answer for 4 s")
+        _says_why(user, "the push of remex/")
+        proxy.cut()
+        proxy.thaw()
+        user.submit()
+    conftest.unlink()
+    git(user.repository, "config", "--unset", "core.sshCommand")
+    git(user.repository, "config", "--unset", "remote.origin.pushurl")
+    fixed()

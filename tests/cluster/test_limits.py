@@ -32,6 +32,24 @@ def test_an_array_above_the_limit(user, cluster):
 
 
 @WITH_ACCOUNTING
+def test_an_array_above_the_limit_of_all_users(user, cluster):
+    """If GrpSubmitJobs is below the tasks of an array, the message names a way that works."""
+    shorter = ("sacctmgr", "-i", "modify", "account", "name=root", "set")
+    cluster.run(*shorter, "GrpSubmitJobs=2")
+    try:
+        done = user.pytest("--remex-submit", "--remex-array", seconds=200)
+        assert "if the limit is below the 3 tasks of this array, --remex-cancel and then" in done
+        user.pytest("--remex-cancel").succeeded()
+        user.pytest("--remex-submit", "-v", seconds=200)
+        cluster.wait()
+        user.submit()
+        cluster.wait()
+    finally:
+        cluster.run(*shorter, "GrpSubmitJobs=-1")
+    assert len(user_jobs(user, cluster, "COMPLETED")) == len(user_jobs(user, cluster)) == 3
+
+
+@WITH_ACCOUNTING
 def test_a_limit_is_waited_for_once(user, cluster, shims):
     """Once a launch has waited for a limit in vain, later batches of it try, and do not wait."""
     user.batches(2)

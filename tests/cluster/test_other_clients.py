@@ -20,7 +20,7 @@ from support.invariants import (
 )
 from support.kills import EDGES, Moment, disturb, kill_at
 from support.launches import finished
-from support.projects import git
+from support.projects import git, make_project
 
 ARRAY = ("--remex-array",)
 ALREADY = re.compile(r"\] ALREADY SUBMITTED job \d+")
@@ -350,3 +350,47 @@ def test_what_is_left_are_the_runs(user, other, cluster):
     assert "not sent: --remex-new-base sends them" in gone
     assert len(ALREADY.findall(user.submit().text)) == 3
     assert_ran_once(user, cluster, 3)
+
+
+def test_two_repositories(user, other, cluster, tmp_path):
+    """A repository with equal inputs has no second job, and is told where its runs belong."""
+    (tmp_path / "theirs").mkdir()
+    theirs = make_project(tmp_path / "theirs")
+    shutil.rmtree(other.repository)
+    theirs.repository.rename(other.repository)
+    other.ini(remex_clone=str(theirs.clone))
+    other.sweep(1.0, 2.0, 3.0)
+    (other.repository / "run.sbatch").write_text((user.repository / "run.sbatch").read_text())
+    git(other.repository, "add", "run.sbatch")
+    git(other.repository, "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "theirs")
+    user.submit()
+    submit = other.pytest("--remex-submit", "-v")
+    assert len(ALREADY.findall(submit.text)) == 3, submit.text
+    own = "what another repository submits belongs into another runs folder (remex_runs)"
+    assert own in submit
+    assert own in other.pytest("--remex-status").reported()
+    runs = tmp_path / "cluster" / "their runs"
+    runs.mkdir()
+    other.ini(remex_runs=str(runs), remex_clone=str(theirs.clone))
+    other.submit()
+    cluster.wait()
+    assert len(list(runs.glob("*/ran"))) == 3
+    assert_once(user, cluster, 3)
+
+
+def test_a_shallow_clone(user, other, cluster):
+    """It collects runs on a base that it has; for another base the named fix works."""
+    user.submit()
+    cluster.wait()
+    shallow = ("clone", "--quiet", "--depth=1", f"file://{user.project.origin}", "second")
+    for again in (False, True):
+        shutil.rmtree(other.repository)
+        git(other.repository.parent, *shallow)
+        other.ini()
+        other.sweep(1.0, 2.0, 3.0)
+        if again:
+            status = other.pytest("--remex-status")
+            assert "git fetch --unshallow in a shallow clone" in status
+            git(other.repository, "fetch", "--quiet", "--unshallow")
+        assert other.collect().succeeded().text.count(" PASSED ") == 3
+        user.project.commit({"README": f"new {again}\n"})

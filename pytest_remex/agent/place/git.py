@@ -15,7 +15,7 @@ from typing import Dict, List, Optional
 from pytest_remex.agent import fs, process
 from pytest_remex.agent.errors import AgentError, missing_program, unwritable_error
 from pytest_remex.agent.process import Ran
-from pytest_remex.common.git import FIXED_VARIABLES, kept_variables
+from pytest_remex.common.git import FIXED_VARIABLES, kept_variables, without_progress
 from pytest_remex.common.parts import OVER_CONNECTION, Source
 from pytest_remex.common.redact import redact
 
@@ -33,7 +33,9 @@ _LOCK = re.compile(r"Unable to create '(?P<path>[^'\n]+\.lock)': File exists")
 _PREFIX = 2
 """Digits of an object's id that name the folder that it is in."""
 PATIENCE = 3600.0
-"""Seconds for one git command; a fetch over a slow link can take long."""
+"""Seconds for one git command."""
+SILENCE = 600.0
+"""Seconds without progress after which a fetch is ended; over a slow link it may take long."""
 _SETTINGS = (
     "color.ui=false",
     "core.fsmonitor=false",
@@ -42,12 +44,15 @@ _SETTINGS = (
     "core.quotePath=true",
     "fetch.pruneTags=false",
     "fetch.recurseSubmodules=false",
+    "fetch.unpackLimit=1",
     "fetch.writeCommitGraph=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "submodule.recurse=false",
 )
-"""Settings that override the configuration of the clone and of the user on the cluster."""
+"""Settings that override the configuration of the clone and of the user on the cluster.
+
+Git would report no progress on a fetch that it unpacks."""
 _ENVIRONMENT = dict(FIXED_VARIABLES, GIT_TERMINAL_PROMPT="0")
 
 
@@ -207,11 +212,13 @@ def _not_on_origin(clone: str, source: Source) -> str:
 
 
 def _fetch(clone: str, *words: str) -> Ran:
-    options = ["--quiet", "--no-tags", "--no-prune", "--no-recurse-submodules"]
+    options = ["--progress", "--no-tags", "--no-prune", "--no-recurse-submodules"]
     if _version(clone) >= (2, 29):
         options.append("--no-write-fetch-head")
     for attempt in range(TRIES):
-        ran = run(clone, "fetch", *options, *words)
+        line = command(clone, "fetch", *options, *words)
+        ran = process.run(line, timeout=SILENCE, env=environment())
+        ran = ran._replace(err=without_progress(ran.err))
         if ran.ok or not any(sign in ran.err for sign in _CONTENTION):
             break
         time.sleep(random.uniform(0.1, 0.3) * 2**attempt)  # noqa: S311 - jitter, not a secret

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_remex.agent.local import scheduler
 from pytest_remex.agent.place import git as agents_git
-from pytest_remex.common.git import ABSENT, DIFF_TREE, is_kept, read_differences
+from pytest_remex.common.git import ABSENT, DIFF_TREE, is_kept, read_differences, without_progress
 from pytest_remex.repo.git import Git
 
 PATHS = [b"a b", b":100644 x", b"line\nbreak", b"\xff\xfe"]
@@ -75,3 +75,15 @@ def test_differences_of_pairs_of_trees(tmp_path):
     assert len({each.old_blob for _, each in found}) == 1
     without_header = read_differences(git(tmp_path, *DIFF_TREE, first, second))
     assert [each for _, each in without_header] == [each for _, each in found[:4]]
+
+
+def test_without_progress():
+    """What `--progress` adds is left out, and nothing of what a server or its hooks say."""
+    progress = (
+        "Enumerating objects: 3, done.\nCounting objects:  33% (1/3)\rCounting objects: 100% (3/3)"
+        ", done.\nDelta compression using up to 2 threads\nWriting objects: 100% (3/3), 7.63 MiB, "
+        "done.\nTotal 3 (delta 0), reused 0\nremote: Resolving deltas: 100% (1/1), done.        \n"
+    )
+    words = "remote: Total 5 runs refused\nremote: objects: none\nfatal: Total failure\n"
+    assert without_progress(progress + words) == words
+    assert without_progress(words.replace("\n", "\r\n") + progress) == words

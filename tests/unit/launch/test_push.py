@@ -1,11 +1,16 @@
 """What git remembers of temporary branches that origin no longer has."""
 
+import os
+import shlex
 import subprocess
+import sys
+import time
 
 import pytest
 
 from pytest_remex.errors import RepositoryError
 from pytest_remex.launch.push import ThroughOrigin, forget_removed_branches
+from pytest_remex.repo import git_process
 from pytest_remex.repo.commits import Committer
 from pytest_remex.repo.git import Git
 from pytest_remex.repo.trees import listing
@@ -220,3 +225,49 @@ def test_an_origin_that_is_not_there(repository, remote):
     for tips in ([], [tip]):
         with pytest.raises(RepositoryError, match=f"(?s){words}.*via='connection'"):
             ThroughOrigin(repository.git, LAUNCH, tips).publish(tip)
+
+
+def test_an_origin_that_does_not_answer(repository, monkeypatch):
+    """A push that hangs is said to hang, is ended, and its branch is not forgotten."""
+    monkeypatch.setattr(git_process, "SAID", 1.0)
+    monkeypatch.setattr(git_process, "SILENCE", 3.0)
+    hook = repository.origin / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexec sleep 10\n")
+    hook.chmod(0o755)
+    tip = run(repository.path, "rev-parse", "main")
+    publisher, said = ThroughOrigin(repository.git, LAUNCH), []
+    begun = time.monotonic()
+    with pytest.raises(RepositoryError, match=r"origin did not answer for 3 s, so git was ended"):
+        publisher.publish(tip, said.append)
+    assert time.monotonic() - begun < 20
+    assert said[:2] == ["origin has not answered for 1 s", "origin has not answered for 2 s"]
+    assert not publisher.withdraw()
+    hook.unlink()
+    again = ThroughOrigin(repository.git, LAUNCH, [tip])
+    again.publish(tip)
+    assert again.withdraw()
+    assert run(repository.origin, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
+
+
+def test_a_slow_push(repository, tmp_path, monkeypatch):
+    """A push over a link that takes several times the limit, with progress, is not ended."""
+    monkeypatch.setattr(git_process, "SILENCE", 3.0)
+    (repository.path / "big").write_bytes(os.urandom(3_000_000))
+    run(repository.path, "add", "big")
+    run(repository.path, "commit", "--quiet", "--message", "big")
+    tip = run(repository.path, "rev-parse", "main")
+    slow = "import sys,time\n"
+    slow += "while data := sys.stdin.buffer.read1(32768):\n"
+    slow += "  sys.stdout.buffer.write(data); sys.stdout.flush(); time.sleep(len(data) / 300000)\n"
+    link = tmp_path / "ssh"
+    command = shlex.join([sys.executable, "-c", slow])
+    link.write_text(f'#!/bin/sh\nfor last; do :; done\n{command} | sh -c "$last"\n')
+    link.chmod(0o755)
+    run(repository.path, "config", "core.sshCommand", link)
+    run(repository.path, "config", "ssh.variant", "simple")
+    run(repository.path, "remote", "set-url", "origin", f"far:{repository.origin}")
+    begun = time.monotonic()
+    ThroughOrigin(repository.git, LAUNCH).publish(tip)
+    assert time.monotonic() - begun > 3 * git_process.SILENCE
+    assert run(repository.origin, "rev-parse", f"remex/{LAUNCH}") == tip

@@ -3,10 +3,14 @@
 import os
 import shlex
 import subprocess
+import sys
+import time
 
 import pytest
-from support.agents import AgentError
+from support.agents import AgentError as AgentFailed
 
+from pytest_remex.agent.errors import AgentError
+from pytest_remex.agent.place import git
 from pytest_remex.common.parts import Placement, Source
 from pytest_remex.common.protocol import SLURM, Examine, Place, Tidy
 
@@ -18,7 +22,7 @@ def test_a_lock_of_a_killed_git(agent, repository, tmp_path):
     lock = repository.path / ".git" / "packed-refs.lock"
     lock.touch()
     tidy = Tidy(str(repository.path), str(tmp_path), "L", "T")
-    with pytest.raises(AgentError, match="or was killed there and left it behind") as refused:
+    with pytest.raises(AgentFailed, match="or was killed there and left it behind") as refused:
         agent.ask(tidy)
     words = str(refused.value).partition("on the cluster: ")[2].partition(", and")[0]
     subprocess.run(shlex.split(words), check=True)
@@ -63,5 +67,42 @@ def test_an_object_that_the_clone_lacks(agent, repository, tmp_path):
         shared=[],
         placements=[Placement("r", **run)],
     )
-    with pytest.raises(AgentError, match=f"cannot read the object {blob} in .*clone the repo"):
+    with pytest.raises(AgentFailed, match=f"cannot read the object {blob} in .*clone the repo"):
         agent.ask(request)
+
+
+@pytest.fixture
+def far(repository, tmp_path, monkeypatch):
+    """Return a function that fetches 2 MB through a program; 3 seconds of silence end that."""
+    monkeypatch.setattr(git, "SILENCE", 3.0)
+    sha = repository.commit({"big": os.urandom(2_000_000)})["sha"]
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "init", "--quiet", clone], check=True)
+
+    def fetch(program):
+        upload = tmp_path / "upload"
+        upload.write_text(f"#!/bin/sh\n{program}\n")
+        upload.chmod(0o755)
+        for words in (("url", repository.path), ("uploadpack", upload)):
+            key = f"remote.origin.{words[0]}"
+            subprocess.run(["git", "-C", clone, "config", key, words[1]], check=True)
+        repository.git("update-ref", "refs/heads/x", sha)
+        git.fetch(str(clone), "L", Source("origin", sha, "refs/heads/x"), str(tmp_path))
+
+    return fetch
+
+
+def test_a_fetch_that_hangs(far):
+    """A fetch without progress is ended."""
+    with pytest.raises(AgentError, match=r"fetch failed in .*: no answer within 3 s; check that"):
+        far('git upload-pack "$@" | (head -c 100000; sleep 8)')
+
+
+def test_a_slow_fetch(far):
+    """A fetch that takes several times the limit, with progress, is not ended."""
+    slow = "import sys,time\n"
+    slow += "while data := sys.stdin.buffer.read1(32768):\n"
+    slow += "  sys.stdout.buffer.write(data); sys.stdout.flush(); time.sleep(len(data) / 200000)\n"
+    begun = time.monotonic()
+    far(f'git upload-pack "$@" | {shlex.join([sys.executable, "-c", slow])}')
+    assert time.monotonic() - begun > 3 * git.SILENCE

@@ -69,6 +69,7 @@ SENDER = (
 """The modules that `sender` needs, besides their packages."""
 
 _DOCSTRING = re.compile(r'^( *)r?"""(?=\S)(.*?)"""$', re.DOTALL | re.MULTILINE)
+_LINT = re.compile(r" {2}# noqa: .*$", re.MULTILINE)
 
 LOCAL = "local"
 """The package in `agent` for jobs on this machine, which no cluster needs."""
@@ -88,8 +89,8 @@ def bundle(only: Collection[str] = ()) -> str:
     Args:
         only: The modules that are needed besides packages; all if none is named.
 
-    Docstrings are left out, a quarter of all, and what only this machine runs. The package's own
-    `__init__` is left empty: what it exports needs a newer Python than 3.6.
+    Docstrings are left out, a quarter of all, and what only linters and this machine need. The
+    package's own `__init__` is left empty: what it exports needs a newer Python than 3.6.
     """
     top, sources = folder(), {PACKAGE: ""}
     for sent in SENT:
@@ -102,14 +103,15 @@ def bundle(only: Collection[str] = ()) -> str:
                 full = package if module == "__init__" else f"{package}.{module}"
                 if suffix == ".py" and (not only or full in only or full == package):
                     with open(os.path.join(here, name), encoding="utf-8") as file:
-                        sources[full] = without_docstrings(file.read())
+                        sources[full] = stripped(file.read())
     return base64.b64encode(zlib.compress(json.dumps(sources).encode())).decode()
 
 
-def without_docstrings(source: str) -> str:
+def stripped(source: str) -> str:
     """Return a module's source with empty docstrings, and with each line in its place.
 
     So line numbers in a traceback from the cluster are those of the module here. `ast` would take
     ten times as long as a regular expression, at each connection.
     """
-    return _DOCSTRING.sub(lambda found: found[1] + '""' + "\n" * found[2].count("\n"), source)
+    code = _LINT.sub("", source)
+    return _DOCSTRING.sub(lambda found: found[1] + '""' + "\n" * found[2].count("\n"), code)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 from typing import Optional, Tuple
 
 from pytest_remex.agent import limits
@@ -13,6 +14,11 @@ _UNWRITABLE = {
     errno.EDQUOT: "your quota is used up; free some space there",
     errno.EROFS: "it is on a read-only file system; make that writable, or choose another folder",
 }
+
+_UNEXPLAINED = "couldn't write '"
+"""Git's words for a ref that it could not write, which say no more."""
+_LITTLE = 1 << 16
+"""Bytes for which there is room on a disk that is not full: git has removed what it wrote last."""
 
 
 class AgentError(Exception):
@@ -47,7 +53,15 @@ def is_unwritable(error: BaseException) -> bool:
 def unwritable_error(message: str, folder: str) -> Optional[AgentError]:
     """Return an error if a program that writes below `folder` says that it cannot."""
     numbers = [number for number in _UNWRITABLE if os.strerror(number) in message]
-    return disk_error(OSError(numbers[0], message), folder) if numbers else None
+    if numbers:
+        return disk_error(OSError(numbers[0], message), folder)
+    if _UNEXPLAINED in message:
+        try:
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(bytes(_LITTLE))
+        except OSError as error:
+            return disk_error(error, folder) if is_unwritable(error) else None
+    return None
 
 
 def disk_error(error: BaseException, folder: str) -> AgentError:

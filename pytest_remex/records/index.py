@@ -309,8 +309,8 @@ def _ignored(records: int, remote: Remote, missing: Sequence[str]) -> str:
     return (
         f"{counted(records, 'launch record')} in {remote.place} "
         f"{'was' if records == 1 else 'were'} ignored: this repository does not have the base "
-        f"commit; run git fetch to get commits that others pushed (git fetch --unshallow in a "
-        f"shallow clone), or, if their branch was deleted, get them from the clone: {fetch}; what "
-        f"another repository submits belongs into another runs folder (remex_runs): here "
-        f"experiments with equal inputs count as submitted"
+        f"commit; what another repository submits belongs in another runs folder (remex_runs), "
+        f"as experiments with equal inputs count as submitted; run git fetch to get commits that "
+        f"others pushed (git fetch --unshallow in a shallow clone), or, if their branch was "
+        f"deleted, get them from the clone: {fetch}"
     )

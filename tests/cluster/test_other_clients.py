@@ -366,7 +366,7 @@ def test_two_repositories(user, other, cluster, tmp_path):
     user.submit()
     submit = other.pytest("--remex-submit", "-v")
     assert len(ALREADY.findall(submit.text)) == 3, submit.text
-    own = "what another repository submits belongs into another runs folder (remex_runs)"
+    own = "what another repository submits belongs in another runs folder (remex_runs)"
     assert own in submit
     assert own in other.pytest("--remex-status").reported()
     runs = tmp_path / "cluster" / "their runs"

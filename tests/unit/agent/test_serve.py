@@ -16,7 +16,7 @@ import pytest
 from support.agents import NONCE, Agent, AgentError, event_in
 
 from pytest_remex import agent as package
-from pytest_remex.agent import BOOT, SENT, bundle, folder, without_docstrings
+from pytest_remex.agent import BOOT, SENT, bundle, folder, stripped
 from pytest_remex.agent.serve import HANDLERS, PACKAGE
 from pytest_remex.common.framing import encode_request
 from pytest_remex.common.parts import ListedRun
@@ -254,7 +254,7 @@ def test_the_bundle_is_one_harmless_word():
 def test_only_docstrings_are_left_out(path):
     """What is sent of a module is the same code on the same lines, with empty docstrings."""
     here = path.read_text()
-    there = without_docstrings(here)
+    there = stripped(here)
     assert code(there) == code(here)
     assert there.count("\n") == here.count("\n")
     assert not any(each.value.value for each in docstrings(ast.parse(there)))

@@ -97,9 +97,9 @@ def test_a_job_of_another_user(site, shared, nobody, hidden):
     """Its state is reported if Slurm shows it; if not, it is neither lost nor forgotten."""
     launch = OwnLaunch(site, shared / "runs")
     site.cluster.down()
-    job = held(launch.submit(launch.add("r")))
+    job = held(launch.submit(launch.add("hidden")))
     agent = nobody(**site.cluster.variables)
-    request = Query(str(launch.runs), SLURM, [RunJob("r", job, released=True)], certain=True)
+    request = Query(str(launch.runs), SLURM, [RunJob("hidden", job, released=True)], certain=True)
     with site.cluster.changed(**({"PrivateData": "jobs"} if hidden else {})):
         (event,) = agent.ask(request)
     launch.close()
@@ -108,17 +108,17 @@ def test_a_job_of_another_user(site, shared, nobody, hidden):
     )
     if hidden:
         assert "it belongs to root" in event.job.reason
-    assert launch.jobs("r")[0].held
+    assert launch.jobs("hidden")[0].held
 
 
 def test_a_cancel_of_another_users_job(site, shared, nobody):
     """It is left alone, and the message says whose it is."""
     launch = OwnLaunch(site, shared / "runs")
-    job = held(launch.submit(launch.add("r")))
+    job = held(launch.submit(launch.add("not-theirs")))
     agent = nobody(**site.cluster.variables)
-    (refused,) = agent.ask(Cancel(str(launch.runs), SLURM, [RunJob("r", job)]))
+    (refused,) = agent.ask(Cancel(str(launch.runs), SLURM, [RunJob("not-theirs", job)]))
     assert refused.message.endswith("; it belongs to root")
-    assert launch.jobs("r")[0].held
+    assert launch.jobs("not-theirs")[0].held
     launch.close()
 
 

@@ -108,7 +108,7 @@ def bundle(only: Collection[str] = ()) -> str:
 
 
 def stripped(source: str) -> str:
-    """Return a module's source with empty docstrings, and with each line in its place.
+    """Return a module's source with empty docstrings, no linters' comments, and the same lines.
 
     So line numbers in a traceback from the cluster are those of the module here. `ast` would take
     ten times as long as a regular expression, at each connection.

@@ -215,7 +215,8 @@ def _fault_of_folder(path: str, *, local: bool) -> Optional[Check]:
     if os.path.isdir(ours) and os.stat(ours).st_dev != os.stat(path).st_dev:
         what = f"{ours} is on another file system than {path}"
         move = f"mv {quote(os.path.realpath(ours))} {quote(ours)}"
-        return Check(name, FAULT, what, f"rm {quote(ours)} && {move}")
+        fix = f"rm {quote(ours)} && {move}" if os.path.islink(ours) else "choose another one"
+        return Check(name, FAULT, what, fix)
     mode = os.stat(path).st_mode
     if mode & 0o002:
         what = f"the runs folder {path} is writable for everyone, so anyone could run code as you"

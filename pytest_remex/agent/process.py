@@ -65,11 +65,16 @@ class Ran(NamedTuple):
 
 
 def run(
-    words: List[str], *, timeout: float, env: Optional[Dict[str, str]] = None, text: str = ""
+    words: List[str],
+    *,
+    timeout: float,
+    env: Optional[Dict[str, str]] = None,
+    text: str = "",
+    renewed: bool = False,
 ) -> Ran:
     """Run a program with `text` as its input; if it cannot be started, the code is `start_code`.
 
-    The time of one that is asked for its progress begins anew whenever it prints something.
+    If its time is `renewed`, it begins anew whenever the program prints something.
     """
     try:
         process = subprocess.Popen(
@@ -85,7 +90,7 @@ def run(
     with process:
         _RUNNING.add(process.pid)
         try:
-            out, err = _exchange(process, os.fsencode(text), timeout, words)
+            out, err = _exchange(process, os.fsencode(text), timeout, renewed=renewed)
         except (TimeoutError, subprocess.TimeoutExpired):
             signal_group(process.pid, signal.SIGKILL)
             return Ran(None, "", f"no answer within {timeout:.0f} s")
@@ -116,7 +121,7 @@ class _TooMuchError(Exception):
 
 
 def _exchange(
-    process: "subprocess.Popen[bytes]", data: bytes, timeout: float, words: List[str]
+    process: "subprocess.Popen[bytes]", data: bytes, timeout: float, *, renewed: bool
 ) -> Tuple[bytes, bytes]:
     """Write a program's input and read its outputs; raise `TimeoutError` or `_TooMuchError`.
 
@@ -146,7 +151,7 @@ def _exchange(
                         stdin.close()
                 elif not _receive(key.fd, key.data):
                     selector.unregister(key.fileobj)
-                elif "--progress" in words:
+                elif renewed:
                     deadline = time.monotonic() + timeout
     process.wait(max(0.0, deadline - time.monotonic()) or None)
     return bytes(read[out]), bytes(read[err])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from support.invariants import Snapshot, assert_clean, assert_once
+from support.invariants import Snapshot, assert_clean, assert_once, jobs_below
 from support.projects import git
 from support.proxy import Proxy
 from support.sshd import HOST
@@ -266,6 +266,25 @@ def test_a_link_to_another_file_system(user, fixed, disk):
     fix = next(line for line in doctor.text.splitlines() if f"fix: rm {link}" in line)
     subprocess.run(["/bin/sh", "-c", fix.partition("fix: ")[2]], check=False)
     fixed()
+
+
+def test_a_mount_in_the_runs_folder(user, cluster, disk):
+    """If a file system is mounted at .remex, another runs folder is named as the fix, and works."""
+    mounted = user.project.runs / ".remex"
+    mounted.mkdir()
+    subprocess.run(["mount", "-n", "--bind", str(disk.folder), str(mounted)], check=True)
+    try:
+        words = f"{mounted} is on another file system than {user.project.runs}"
+        _submit_badly(user, words)
+        doctor = user.pytest("--remex-doctor").failed(words)
+        assert "fix: choose another one" in doctor.text
+    finally:
+        subprocess.run(["umount", "-n", str(mounted)], check=True)
+    another = user.project.runs.with_name("another")
+    another.mkdir()
+    user.ini(remex_runs=str(another))
+    user.submit()
+    assert len(jobs_below(cluster, another)) == 3
 
 
 def test_a_frozen_link_to_origin(user, sshd, home, fixed):

@@ -44,15 +44,13 @@ _SETTINGS = (
     "core.quotePath=true",
     "fetch.pruneTags=false",
     "fetch.recurseSubmodules=false",
-    "fetch.unpackLimit=1",
+    "fetch.unpackLimit=1",  # git reports no progress on a fetch that it unpacks
     "fetch.writeCommitGraph=false",
     "gc.auto=0",
     "maintenance.auto=false",
     "submodule.recurse=false",
 )
-"""Settings that override the configuration of the clone and of the user on the cluster.
-
-Git would report no progress on a fetch that it unpacks."""
+"""Settings that override the configuration of the clone and of the user on the cluster."""
 _ENVIRONMENT = dict(FIXED_VARIABLES, GIT_TERMINAL_PROMPT="0")
 
 
@@ -217,7 +215,7 @@ def _fetch(clone: str, *words: str) -> Ran:
         options.append("--no-write-fetch-head")
     for attempt in range(TRIES):
         line = command(clone, "fetch", *options, *words)
-        ran = process.run(line, timeout=SILENCE, env=environment())
+        ran = process.run(line, timeout=SILENCE, env=environment(), renewed=True)
         ran = ran._replace(err=without_progress(ran.err))
         if ran.ok or not any(sign in ran.err for sign in _CONTENTION):
             break
